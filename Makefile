@@ -1,0 +1,36 @@
+# make demo and make test need Python 3.11 (or 3.12, 3.13 with glibc 2.39), its headers, and g++.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+VENV := .venv
+BIN := $(VENV)/bin
+export DEEPLAB_TEST_DATA ?=
+
+.PHONY: demo test test-fast lint lock setup clean
+
+demo: setup  ## sets up everything, then runs the pipeline on the embedded data
+	$(BIN)/python local_runner.py
+
+test: setup  ## sets up everything, then passes all tests, end-to-end runs included
+	$(BIN)/python -m pytest
+
+test-fast: setup  ## unit tests only, under three minutes
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: setup
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: requirements.lock
+	@command -v g++ >/dev/null || { echo "expected g++ (a dependency is compiled); got none; to fix: apt-get install g++ python3-dev"; exit 2; }
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))" || { echo "expected Python 3.11 to 3.13; got $$($(PYTHON) --version); to fix: make PYTHON=python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.lock)"
+	$(BIN)/uv pip sync -q --python $(BIN)/python requirements.lock
+	touch $@
+
+lock:  ## writes requirements.lock anew; needs uv on the path
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  -c constraints.in requirements.in -o requirements.lock
+
+clean:
+	rm -rf $(VENV) output
