@@ -1,0 +1,93 @@
+"""Renders the pictures page: plain functions, no TFX."""
+
+import base64
+import dataclasses
+import io
+import math
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from components.evaluator.results import Evaluation
+from schemas import Dataset
+
+_TEMPLATE = Path(__file__).with_name("page.html.jinja")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """One picture of the page."""
+
+    name: str
+    image: bytes
+    """The file as it is in the record."""
+    truth_HW: np.ndarray
+    """Class ids, uint8."""
+    prediction_HW: np.ndarray
+    """Class ids, uint8, as large as the truth."""
+    mean_iou: float
+    """Over the classes in this picture's truth."""
+
+
+def colourise(label_HW: np.ndarray, dataset: Dataset) -> bytes:
+    """Class ids to a palette PNG in the data set's colours; the ignore label is white."""
+    colours = np.full((256, 3), 255, np.uint8)
+    colours[: dataset.num_classes] = [entry.color for entry in dataset.classes]
+    colours[dataset.ignore_label] = 255
+    image = Image.fromarray(label_HW.astype(np.uint8)).convert("P")
+    image.putdata(label_HW.astype(np.uint8).ravel())
+    image.putpalette(colours.ravel().tolist())
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def render_page(
+    dataset: Dataset, evaluation: Evaluation, pictures: list[Picture], title: str
+) -> str:
+    """The page as HTML; it needs no other file and no network."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["percent"] = lambda value: (
+        "–" if value is None or math.isnan(value) else f"{100 * value:.1f}"
+    )
+    rows = [
+        {
+            "name": entry.name,
+            "color": "#{:02x}{:02x}{:02x}".format(*entry.color),
+            "iou": evaluation.candidate[f"iou/{entry.name}"],
+            "baseline": (evaluation.baseline or {}).get(f"iou/{entry.name}"),
+        }
+        for entry in dataset.classes
+    ]
+    return environment.from_string(_TEMPLATE.read_text()).render(
+        title=title,
+        dataset=dataset,
+        evaluation=evaluation,
+        rows=[row for row in rows if not math.isnan(row["iou"])],
+        absent=[row["name"] for row in rows if math.isnan(row["iou"])],
+        pictures=[
+            {
+                "name": picture.name,
+                "mean_iou": picture.mean_iou,
+                "views": [
+                    ("image", _data_url(picture.image)),
+                    ("truth", _data_url(colourise(picture.truth_HW, dataset))),
+                    ("prediction", _data_url(colourise(picture.prediction_HW, dataset))),
+                ],
+                "classes": [
+                    entry
+                    for entry in rows
+                    if dataset.class_names.index(entry["name"])
+                    in np.union1d(picture.truth_HW, picture.prediction_HW)
+                ],
+            }
+            for picture in pictures
+        ],
+    )
+
+
+def _data_url(encoded: bytes) -> str:
+    kind = "png" if encoded.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"

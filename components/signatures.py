@@ -1,0 +1,137 @@
+"""The signatures of the exported model, and the export itself.
+
+`serving_default`: picture files in, PNG masks out, for TF Serving. `evaluate` and `slices`:
+serialized records in, for TensorFlow Model Analysis. All three go through the Transform graph.
+"""
+
+import json
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.transform import preprocessing
+from components.dataset import records
+from models.confusion import confusion_matrix
+
+SERVING = "serving_default"
+EVALUATE = "evaluate"
+SLICES = "slices"
+
+# Inputs and outputs. Names that end in `_bytes` travel as base64 in TF Serving's REST interface.
+IMAGE_BYTES = "image_bytes"  # string [B], JPEG, PNG, GIF or BMP files of any sizes
+MASK_BYTES = "mask_bytes"  # string [B], grey PNG of class ids, as large as the picture
+ERROR = "error"  # string [B], empty where the mask is there, else why it is not
+EXAMPLES = "examples"  # string [B], serialized tf.train.Example with the official keys
+CONFUSION_MATRIX = "confusion_matrix"  # int64 [B, C * C], rows truth, columns prediction
+LABELS_OUT_OF_RANGE = "labels_out_of_range"  # int64 [B], pixels
+UNDECODABLE = "undecodable"  # int64 [B], 1 where the picture could not be decoded
+
+MODEL_DESCRIPTION = "model.json"  # in assets.extra: class names, colours, configuration
+
+_NOT_DECODABLE = "expected a JPEG, PNG, GIF or BMP file; got bytes that cannot be decoded"
+
+
+class ServedModel(tf.Module):
+    """Transform graph, network and mask encoding in one exportable module.
+
+    A Keras 3 model tracked by a `tf.Module` exports with a variable that TensorFlow's C++ loader
+    cannot find, although every Python check passes (tensorflow/serving issues 2226, 2250). So the
+    module holds the variables themselves and calls the network through a closure.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        transform_output: tft.TFTransformOutput,
+        *,
+        num_classes: int,
+        ignore_label: int,
+    ):
+        super().__init__(name="deeplab")
+        self._variables = [variable.value for variable in model.variables]
+        self._transform = transform_output.transform_features_layer()
+        self._raw_feature_spec = transform_output.raw_feature_spec()
+        self._logits = lambda image: model(image, training=False)
+        self._num_classes = num_classes
+        self._ignore_label = ignore_label
+
+    def _predict(self, image: tf.Tensor) -> tf.Tensor:
+        """Class ids, int32 `[B, S, S]`."""
+        return tf.argmax(self._logits(image), axis=-1, output_type=tf.int32)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)])
+    def serve(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Picture files to masks at each picture's own size; a bad file does not fail its batch."""
+        features = self._transform({records.IMAGE: image_bytes[:, tf.newaxis]})
+
+        def encode(inputs):
+            mask, size, original_size, is_decodable = inputs
+            mask = tf.cast(mask[: size[0], : size[1], tf.newaxis], tf.uint8)
+            mask = tf.image.resize(mask, tf.cast(original_size, tf.int32), method="nearest")
+            return tf.cond(is_decodable > 0, lambda: tf.io.encode_png(mask), lambda: b"")
+
+        masks = tf.map_fn(
+            encode,
+            (
+                self._predict(features[preprocessing.IMAGE]),
+                features[preprocessing.SIZE],
+                features[preprocessing.ORIGINAL_SIZE],
+                features[preprocessing.IS_DECODABLE],
+            ),
+            fn_output_signature=tf.TensorSpec([], tf.string),
+        )
+        error = tf.where(features[preprocessing.IS_DECODABLE] > 0, "", _NOT_DECODABLE)
+        return {MASK_BYTES: masks, ERROR: error}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
+    def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Serialized records to one confusion matrix a picture, over the labelled pixels."""
+        features = self._transform(tf.io.parse_example(examples, self._raw_feature_spec))
+        matrix, out_of_range = confusion_matrix(
+            features[preprocessing.LABEL],
+            self._predict(features[preprocessing.IMAGE]),
+            self._num_classes,
+            self._ignore_label,
+        )
+        return {
+            CONFUSION_MATRIX: tf.reshape(
+                tf.cast(matrix, tf.int64), [-1, self._num_classes * self._num_classes]
+            ),
+            LABELS_OUT_OF_RANGE: tf.cast(out_of_range, tf.int64),
+            UNDECODABLE: 1 - features[preprocessing.IS_DECODABLE],
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
+    def slices(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What the Evaluator can slice by: string `[B, 1]`, from the record's height and width."""
+        spec = {key: self._raw_feature_spec[key] for key in (records.HEIGHT, records.WIDTH)}
+        parsed = tf.io.parse_example(examples, spec)
+        height, width = parsed[records.HEIGHT], parsed[records.WIDTH]
+        longest = tf.maximum(height, width)
+        return {
+            "orientation": tf.where(
+                width > height, "landscape", tf.where(width < height, "portrait", "square")
+            ),
+            "size": tf.where(
+                longest <= 128, "up to 128", tf.where(longest <= 512, "129 to 512", "over 512")
+            ),
+        }
+
+
+def export(served: ServedModel, folder: str, description: dict) -> None:
+    """Writes the SavedModel, with `description` (JSON) where TF Serving ignores it."""
+    tf.saved_model.save(
+        served,
+        folder,
+        signatures={
+            SERVING: served.serve,
+            EVALUATE: served.evaluate,
+            SLICES: served.slices,
+        },
+    )
+    extra = Path(folder) / "assets.extra"
+    tf.io.gfile.makedirs(str(extra))
+    with tf.io.gfile.GFile(str(extra / MODEL_DESCRIPTION), "w") as file:
+        json.dump(description, file, indent=2)

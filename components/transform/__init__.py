@@ -1,0 +1,1 @@
+"""One TensorFlow Transform graph that prepares pictures for training and for serving."""

@@ -1,0 +1,184 @@
+"""Decoding, resizing and normalising: one TensorFlow Transform graph for training and serving.
+
+Nothing else in the project prepares pictures for the network. The graph never fails on a picture
+that cannot be decoded, it flags it: a server must answer the other pictures of the batch, while
+the Trainer and the Evaluator refuse to go on.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.dataset import records
+
+# Outputs of the graph. B: batch, S: crop size.
+IMAGE = "image"  # float32 [B, S, S, 3] in [-1, 1], padded with 0 (the mean pixel, 127.5)
+LABEL = "label"  # int64 [B, S, S], class ids, padded with the ignore label
+SIZE = "size"  # int64 [B, 2], height and width of the picture inside the canvas
+ORIGINAL_SIZE = "original_size"  # int64 [B, 2], height and width as encoded
+IS_DECODABLE = "is_decodable"  # int64 [B], 1 where the picture could be decoded
+STATISTICS = "statistics"  # int64 [B, C + 9], sums over the training split, the same in every row
+
+_PAD_PIXEL = 127.5
+
+
+def normalise(image: tf.Tensor) -> tf.Tensor:
+    """Grey values 0-255 to float32 in [-1, 1], as the official networks expect them."""
+    return tf.cast(image, tf.float32) * (2.0 / 255.0) - 1.0
+
+
+def fit_size(height: tf.Tensor, width: tf.Tensor, crop_size: int) -> tf.Tensor:
+    """int32 `[2]`: the size at which a picture fits the crop, aspect kept, never enlarged."""
+    longest = tf.cast(tf.maximum(height, width), tf.float32)
+    scale = tf.minimum(1.0, tf.cast(crop_size, tf.float32) / longest)
+    size = tf.round(tf.cast(tf.stack([height, width]), tf.float32) * scale)
+    return tf.maximum(1, tf.cast(size, tf.int32))
+
+
+def decode_image(encoded: tf.Tensor) -> tf.Tensor:
+    """A JPEG, PNG, GIF (first frame) or BMP file to uint8 `[height, width, 3]`."""
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    image.set_shape([None, None, 3])
+    return image
+
+
+def decode_label(encoded: tf.Tensor) -> tf.Tensor:
+    """A one-channel PNG of class ids to uint8 `[height, width, 1]`."""
+    return tf.io.decode_png(encoded, channels=1)
+
+
+def _letterbox(pixels: tf.Tensor, crop_size: int, method: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """Shrinks to fit and returns the picture with its new size, both unpadded."""
+    size = fit_size(tf.shape(pixels)[0], tf.shape(pixels)[1], crop_size)
+    shrunk = tf.cond(
+        tf.reduce_all(size == tf.shape(pixels)[:2]),
+        lambda: tf.cast(pixels, tf.float32),
+        # Without antialiasing a large photograph would be sampled, not shrunk.
+        lambda: tf.cast(
+            tf.image.resize(pixels, size, method=method, antialias=method == "bilinear"),
+            tf.float32,
+        ),
+    )
+    return shrunk, size
+
+
+def _pad(pixels: tf.Tensor, size: tf.Tensor, crop_size: int, value: float) -> tf.Tensor:
+    """Pads bottom and right to `[crop_size, crop_size, channels]`."""
+    bottom, right = crop_size - size[0], crop_size - size[1]
+    padded = tf.pad(pixels, [[0, bottom], [0, right], [0, 0]], constant_values=value)
+    return tf.ensure_shape(padded, [crop_size, crop_size, pixels.shape[2]])
+
+
+def _map_tolerant(function, encoded: tf.Tensor, fallback: tuple[tf.Tensor, ...]):
+    """Applies `function` to every file of a batch; where it fails, `fallback` stands.
+
+    A graph has no exceptions, but `tf.data` can drop the elements that fail. One data set for the
+    whole batch costs 4 ms a 513-pixel picture, one for each picture 14 ms.
+
+    Args:
+        function: one encoded file to a tuple of tensors of fixed shape.
+        encoded: string `[B]`.
+        fallback: what stands for a file that fails, shaped as the outputs of `function`.
+
+    Returns:
+        The outputs, each with a leading batch dimension, and bool `[B]`: which files succeeded.
+    """
+    count = tf.size(encoded)
+    numbered = tf.data.Dataset.from_tensor_slices((tf.range(count), encoded))
+    done = numbered.map(
+        lambda index, file: (index, *function(file)), num_parallel_calls=tf.data.AUTOTUNE
+    ).ignore_errors()
+    # The sentinel keeps the data set from being empty where every file fails.
+    done = done.concatenate(tf.data.Dataset.from_tensors((count, *fallback)))
+    index, *outputs = done.batch(tf.cast(count, tf.int64) + 1).get_single_element()
+    # int32 [B]: the row of each picture among those done; the sentinel's, the last, if it failed.
+    row = tf.tensor_scatter_nd_update(
+        tf.fill([count + 1], tf.size(index) - 1), index[:, None], tf.range(tf.size(index))
+    )[:-1]
+    return [tf.gather(output, row) for output in outputs], row < tf.size(index) - 1
+
+
+def preprocessing_fn(
+    inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
+) -> dict[str, tf.Tensor]:
+    """The Transform graph, from raw records `[B, 1]` to the outputs named above.
+
+    Images are resized bilinearly, masks to the nearest pixel. What only a pass over all training
+    data can know goes with the graph as `STATISTICS`, see `unpack_statistics`. At serving there is
+    no mask; the label is then all ignore.
+
+    Args:
+        inputs: the raw features; `image/encoded` and the mask are string `[B, 1]`.
+        custom_config: `crop_size`, `num_classes`, `ignore_label`.
+    """
+    crop_size = custom_config["crop_size"]
+    num_classes = custom_config["num_classes"]
+    ignore_label = custom_config["ignore_label"]
+
+    def prepare_image(file):
+        pixels = decode_image(file)
+        shrunk, size = _letterbox(pixels, crop_size, "bilinear")
+        canvas = normalise(_pad(shrunk, size, crop_size, _PAD_PIXEL))
+        values = tf.cast(tf.reshape(pixels, [-1, 3]), tf.int64)
+        sums = tf.concat([tf.reduce_sum(values, 0), tf.reduce_sum(values**2, 0)], 0)
+        return canvas, size, tf.shape(pixels)[:2], sums
+
+    def prepare_label(file):
+        pixels = decode_label(file)
+        shrunk, size = _letterbox(pixels, crop_size, "nearest")
+        canvas = tf.cast(_pad(shrunk, size, crop_size, float(ignore_label))[..., 0], tf.int64)
+        ids = tf.reshape(tf.cast(pixels, tf.int32), [-1])
+        counted = tf.where((ids < num_classes) & (ids != ignore_label), ids, num_classes)
+        return canvas, tf.cast(tf.math.bincount(counted, minlength=num_classes + 1), tf.int64)
+
+    one = tf.ones([2], tf.int32)
+    (image, size, original_size, sums), is_decodable = _map_tolerant(
+        prepare_image,
+        tf.reshape(inputs[records.IMAGE], [-1]),
+        (tf.zeros([crop_size, crop_size, 3]), one, one, tf.zeros([6], tf.int64)),
+    )
+    (label, histogram), _ = _map_tolerant(
+        prepare_label,
+        tf.reshape(inputs[records.LABEL], [-1]),
+        (
+            tf.fill([crop_size, crop_size], tf.constant(ignore_label, tf.int64)),
+            tf.zeros([num_classes + 1], tf.int64),
+        ),
+    )
+    pixels = tf.cast(tf.reduce_prod(original_size, axis=1, keepdims=True), tf.int64)
+    one_each = tf.ones_like(pixels)
+    statistics = tft.sum(
+        tf.concat([histogram, sums, pixels, one_each], axis=1), reduce_instance_dims=False
+    )
+    return {
+        IMAGE: image,
+        LABEL: label,
+        SIZE: tf.cast(size, tf.int64),
+        ORIGINAL_SIZE: tf.cast(original_size, tf.int64),
+        IS_DECODABLE: tf.cast(is_decodable, tf.int64),
+        STATISTICS: tf.tile(statistics[None], [tf.shape(image)[0], 1]),
+    }
+
+
+def unpack_statistics(row) -> dict[str, Any]:
+    """What the full pass over the training split measured, from one row of `STATISTICS`.
+
+    Returns:
+        `num_pictures`; `class_pixels`, a list of pixel counts by class id; `ignored_pixels`
+        (ignore label and labels out of range); `channel_mean` and `channel_variance` of the grey
+        values 0-255 in the order red, green, blue. All sums are exact integers.
+    """
+    values = [int(value) for value in row]
+    *histogram, ignored = values[:-8]
+    sums, squares, pixels, pictures = values[-8:-5], values[-5:-2], values[-2], values[-1]
+    mean = [total / pixels for total in sums]
+    return {
+        "num_pictures": pictures,
+        "class_pixels": histogram,
+        "ignored_pixels": ignored,
+        "channel_mean": mean,
+        "channel_variance": [
+            total / pixels - average**2 for total, average in zip(squares, mean, strict=True)
+        ],
+    }

@@ -1,0 +1,80 @@
+"""What both runners share: arguments, configuration, errors to exit codes."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from components.errors import PipelineError
+from pipeline import recipes
+from pipeline.config import PipelineConfig, override
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+EXIT_CODES = """exit codes: 0 pushed, or nothing new to push; 1 crash; 2 bad configuration;
+3 bad data; 4 not blessed; 5 serving check failed"""
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that decide what a run computes."""
+    parser.add_argument(
+        "--dataset",
+        default="sample",
+        help="sample (embedded, the default), or pascal with --data-dir",
+    )
+    parser.add_argument(
+        "--recipe", help="a recipe of pipeline/recipes.py; the default is that of the data set"
+    )
+    parser.add_argument(
+        "--data-dir", help="folder of the data set: VOCdevkit, or TFRecords with the official keys"
+    )
+    parser.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        help="change one value of the configuration, for example training.steps=100",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the graph and the whole configuration, run nothing",
+    )
+
+
+def load_config(arguments: argparse.Namespace) -> PipelineConfig:
+    """The recipe with the command line's changes.
+
+    Raises:
+        ConfigError: unknown recipe, path or value.
+    """
+    config = recipes.get(arguments.recipe or arguments.dataset)
+    return override(config, [f"data.dataset={arguments.dataset}", *arguments.assignments])
+
+
+def print_plan(console: Console, config: PipelineConfig, pipeline) -> None:
+    """The graph, in the order in which it runs, and the configuration."""
+    console.print(f"[bold]{config.name}[/bold]")
+    for node in pipeline.components:
+        after = ", ".join(sorted(upstream.id for upstream in node.upstream_nodes)) or "the records"
+        console.print(f"  {node.id:<18} after {after}", highlight=False)
+    console.print_json(config.to_json())
+
+
+def run(
+    main: Callable[[argparse.Namespace, Console], None], arguments: argparse.Namespace
+) -> None:
+    """Calls `main` and exits with 0, or with the code of the error it raised.
+
+    Errors meant for people are printed as one message; anything else is a crash and keeps its
+    stack trace.
+    """
+    console = Console(soft_wrap=True)
+    try:
+        main(arguments, console)
+    except PipelineError as error:
+        console.print(f"{error.headline}: {error}", style="red", markup=False, highlight=False)
+        sys.exit(error.exit_code)

@@ -1,0 +1,153 @@
+"""Looks at the machine before a run: what is missing, and what to do about it."""
+
+import dataclasses
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from components.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor's findings."""
+
+    name: str
+    found: str
+    problem: str = ""
+    """Empty when all is well; else what to do."""
+    fatal: bool = True
+
+
+def examine(output: Path, min_free_disk_gb: float) -> list[Check]:
+    """Checks Python, glibc, TFX's components, memory, disk and GPU, in seconds.
+
+    Args:
+        output: the root of everything a run writes.
+        min_free_disk_gb: a run needs so much free space below it, in GB of 1e9 bytes.
+    """
+    return [_python(), _glibc(), _tfx(), _memory(), _gpu(), _writable(output)] + (
+        [_disk(output, min_free_disk_gb)]
+    )
+
+
+def require_healthy(checks: list[Check]) -> None:
+    """Raises on the first fatal finding.
+
+    Raises:
+        ConfigError: naming what was found and what to do.
+    """
+    for check in checks:
+        if check.problem and check.fatal:
+            raise ConfigError(f"{check.name}: {check.found}; {check.problem}")
+
+
+def _python() -> Check:
+    version = platform.python_version()
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return Check(
+        "Python",
+        version,
+        "" if supported else "expected Python 3.11, 3.12 or 3.13; to fix, install one of them and "
+        "run make setup PYTHON=python3.11",
+    )
+
+
+def _glibc() -> Check:
+    name, version = platform.libc_ver()
+    needed = (2, 39) if sys.version_info >= (3, 12) else (2, 28)
+    found = tuple(int(part) for part in version.split(".")[:2]) if name == "glibc" else ()
+    return Check(
+        "C library",
+        f"{name or 'unknown'} {version}".strip(),
+        ""
+        if found >= needed
+        else f"expected glibc {needed[0]}.{needed[1]} or newer for TFX on this Python; to fix, use "
+        "Python 3.11 on this system, or Ubuntu 24.04 or Debian 13",
+    )
+
+
+def _tfx() -> Check:
+    """The packages with native parts; TFX itself would swallow their import errors."""
+    broken = []
+    for package, module in (
+        ("tfx", None),
+        ("ml-metadata", "ml_metadata.metadata_store.pywrap.metadata_store_extension"),
+        ("tensorflow-data-validation", "tensorflow_data_validation.pywrap"),
+        ("tfx-bsl", "tfx_bsl.cc.tfx_bsl_extension"),
+    ):
+        try:
+            importlib.metadata.version(package)
+            if module and importlib.util.find_spec(module) is None:
+                broken.append(package)
+        except (importlib.metadata.PackageNotFoundError, ImportError):
+            broken.append(package)
+    return Check(
+        "TFX",
+        importlib.metadata.version("tfx") if "tfx" not in broken else "not installed",
+        f"expected {', '.join(broken)} to be installed; to fix, run make setup" if broken else "",
+    )
+
+
+def _memory() -> Check:
+    available = psutil.virtual_memory().available / 1e9
+    return Check(
+        "Memory",
+        f"{available:.1f} GB available",
+        ""
+        if available >= 4
+        else "expected 4 GB or more; to fix, close other programs or lower training.batch_size",
+        fatal=False,
+    )
+
+
+def _gpu() -> Check:
+    """Asks the driver: importing TensorFlow takes seconds."""
+    if shutil.which("nvidia-smi"):
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0 and done.stdout.strip():
+            return Check("GPU", ", ".join(done.stdout.split("\n")).strip(", "))
+    return Check("GPU", f"none; training runs on {os.cpu_count()} CPU cores")
+
+
+def _writable(output: Path) -> Check:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        probe = output / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        return Check(
+            "Output",
+            str(output),
+            f"expected a folder that can be written; got {error.strerror}; to fix, choose another "
+            "with --output",
+        )
+    return Check("Output", str(output))
+
+
+def _disk(output: Path, min_free_disk_gb: float) -> Check:
+    existing = output
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free / 1e9
+    return Check(
+        "Disk",
+        f"{free:.1f} GB free",
+        ""
+        if free >= min_free_disk_gb
+        else f"expected {min_free_disk_gb:g} GB free below {output}; to fix, free some space, "
+        "choose another --output, or lower min_free_disk_gb",
+    )

@@ -1,0 +1,181 @@
+"""Which steps run, in which order, on what: the one graph of every runner."""
+
+import dataclasses
+import os
+from typing import Any
+
+from tfx import v1 as tfx
+from tfx.proto import example_gen_pb2, pusher_pb2
+
+import schemas
+from components.baseline import LatestOtherBlessedModelStrategy
+from components.data_gate.component import DataGate
+from components.evaluator.config import eval_config
+from components.fingerprint import source_fingerprint
+from components.report.component import Report
+from components.serving_check.component import ServingCheck
+from components.transform.component import Transform
+from pipeline.config import PipelineConfig
+
+TRAIN, VAL = "train", "val"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Environment:
+    """Where a pipeline runs; all that differs between runners."""
+
+    records: str
+    """Folder of the TFRecords."""
+
+    pipeline_root: str
+    """Below it lie the artifacts of every step."""
+
+    serving_dir: str
+    """Pushed models go to `<serving_dir>/<version>/`."""
+
+    training_dir: str
+    """Checkpoints that outlive a killed run lie below it."""
+
+    metadata_connection: Any = None
+    """Connection of ML Metadata; None where the orchestrator has its own."""
+
+    exclude_candidate: bool = True
+    """Whether the baseline is resolved by our own strategy; Kubeflow's compiler knows only TFX's."""
+
+    enable_cache: bool = True
+    """Whether finished steps are reused."""
+
+
+def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl.Pipeline:
+    """The pipeline from TFRecords to a judged, proven and pushed model."""
+    dataset = schemas.load(config.data.dataset)
+    schema_dir = str(schemas.schema_dir(config.data.dataset))
+    classes = {"num_classes": dataset.num_classes, "ignore_label": dataset.ignore_label}
+
+    example_gen = tfx.components.ImportExampleGen(
+        input_base=environment.records,
+        input_config=example_gen_pb2.Input(
+            splits=[
+                example_gen_pb2.Input.Split(name=TRAIN, pattern=config.data.train_pattern),
+                example_gen_pb2.Input.Split(name=VAL, pattern=config.data.val_pattern),
+            ]
+        ),
+    )
+    examples = example_gen.outputs["examples"]
+    schema_gen = tfx.components.ImportSchemaGen(
+        schema_file=os.path.join(schema_dir, "schema.pbtxt")
+    )
+    schema = schema_gen.outputs["schema"]
+    statistics_gen = tfx.components.StatisticsGen(examples=examples, schema=schema)
+    example_validator = tfx.components.ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema
+    )
+    data_gate = DataGate(
+        examples=examples,
+        anomalies=example_validator.outputs["anomalies"],
+        schema_path=os.path.join("schemas", dataset.name, "schema.pbtxt"),
+        source_fingerprint=source_fingerprint("components.data_gate"),
+        **classes,
+    )
+    transform = Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+        splits_config=tfx.proto.SplitsConfig(analyze=[TRAIN], transform=[]),
+        materialize=False,
+        disable_statistics=True,
+        custom_config={
+            "crop_size": config.data.crop_size,
+            "source_fingerprint": source_fingerprint("components.transform"),
+            **classes,
+        },
+    )
+    # Everything that learns from or is measured on the data follows the gate through Transform.
+    transform.add_upstream_node(data_gate)
+    trainer = tfx.components.Trainer(
+        run_fn="components.trainer.run.run_fn",
+        examples=examples,
+        transform_graph=transform.outputs["transform_graph"],
+        train_args=tfx.proto.TrainArgs(splits=[TRAIN], num_steps=config.training.steps),
+        eval_args=tfx.proto.EvalArgs(splits=[VAL]),
+        custom_config={
+            "dataset": config.data.dataset,
+            "crop_size": config.data.crop_size,
+            "model": dataclasses.asdict(config.model),
+            "training": dataclasses.asdict(config.training),
+            "training_dir": environment.training_dir,
+            "source_fingerprint": source_fingerprint("components.trainer"),
+        },
+    )
+    model = trainer.outputs["model"]
+    baseline = _baseline(trainer, environment)
+    evaluator = tfx.components.Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=baseline.outputs["model"],
+        eval_config=eval_config(config.evaluation, dataset),
+        example_splits=[VAL],
+    )
+    report = Report(
+        model=model,
+        examples=examples,
+        evaluation=evaluator.outputs["evaluation"],
+        dataset=config.data.dataset,
+        split=VAL,
+        pictures=config.report.pictures,
+        source_fingerprint=source_fingerprint("components.report"),
+    )
+    serving_check = ServingCheck(
+        model=model,
+        examples=examples,
+        split=VAL,
+        num_classes=dataset.num_classes,
+        requests=config.serving.requests,
+        timeout_seconds=config.serving.timeout_seconds,
+        source_fingerprint=source_fingerprint("components.serving_check"),
+    )
+    pusher = tfx.components.Pusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["blessing"],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(
+                base_directory=environment.serving_dir
+            )
+        ),
+    )
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=environment.pipeline_root,
+        components=[
+            example_gen,
+            schema_gen,
+            statistics_gen,
+            example_validator,
+            data_gate,
+            transform,
+            trainer,
+            baseline,
+            evaluator,
+            report,
+            serving_check,
+            pusher,
+        ],
+        enable_cache=environment.enable_cache,
+        metadata_connection_config=environment.metadata_connection,
+        beam_pipeline_args=list(config.beam_pipeline_args),
+    )
+
+
+def _baseline(trainer, environment: Environment):
+    """The node that finds the model to measure up to."""
+    channels = {
+        "model": tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        "model_blessing": tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    }
+    if environment.exclude_candidate:
+        strategy = LatestOtherBlessedModelStrategy
+        channels["candidate"] = trainer.outputs["model"]
+    else:
+        strategy = tfx.dsl.experimental.LatestBlessedModelStrategy
+    return tfx.dsl.Resolver(strategy_class=strategy, **channels).with_id("Baseline")

@@ -1,0 +1,72 @@
+"""One run on this machine, from the records to the verdict."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from tfx import v1 as tfx
+
+import schemas
+from components.dataset.prepare import prepare_records
+from components.errors import ConfigError
+from pipeline import cli, lineage, summary
+from pipeline.config import PipelineConfig
+from pipeline.graph import Environment, create_pipeline
+
+
+def run(
+    arguments: argparse.Namespace, config: PipelineConfig, output: Path, console: Console
+) -> None:
+    """Prepares the records, runs the pipeline and prints what came of it.
+
+    Raises:
+        PipelineError: see `components.errors`.
+    """
+    dataset = schemas.load(config.data.dataset)
+    if arguments.data_dir is None and dataset.name != "sample":
+        raise ConfigError(
+            f"expected --data-dir with the pictures or TFRecords of {dataset.title}; got none; "
+            "to fix, add --data-dir VOCdevkit, or leave out --dataset for the embedded sample"
+        )
+    records = prepare_records(
+        dataset,
+        arguments.data_dir,
+        output / "data",
+        patterns={"train": config.data.train_pattern, "val": config.data.val_pattern},
+        limits={"train": config.data.train_limit, "val": config.data.val_limit},
+    )
+    database = str(output / "metadata.sqlite")
+    pipeline = create_pipeline(
+        config,
+        Environment(
+            records=str(records),
+            pipeline_root=str(output / "artifacts"),
+            serving_dir=str(output / "serving" / config.name),
+            training_dir=str(output / "training"),
+            metadata_connection=tfx.orchestration.metadata.sqlite_metadata_connection_config(
+                database
+            ),
+            enable_cache=not arguments.no_cache,
+        ),
+    )
+    if arguments.dry_run:
+        cli.print_plan(console, config, pipeline)
+        return
+    tfx.orchestration.LocalDagRunner().run(pipeline, _run_options(arguments, pipeline))
+    summary.conclude(console, lineage.latest_run(lineage.open_store(database)), output)
+
+
+def _run_options(arguments: argparse.Namespace, pipeline) -> tfx.orchestration.experimental.RunOptions | None:
+    """Which part of the graph to run; None for all of it."""
+    chosen = {"from_nodes": arguments.from_node, "to_nodes": arguments.to_node}
+    known = [node.id for node in pipeline.components]
+    for name in filter(None, chosen.values()):
+        if name not in known:
+            raise ConfigError(
+                f"expected a step, one of {', '.join(known)}; got {name!r}; to fix, choose one"
+            )
+    if not any(chosen.values()):
+        return None
+    return tfx.orchestration.experimental.RunOptions(
+        **{key: [name] for key, name in chosen.items() if name}
+    )

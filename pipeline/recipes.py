@@ -1,0 +1,73 @@
+"""Recipes: functions that return a whole configuration. Each header states command and result."""
+
+from collections.abc import Callable
+
+from components.errors import ConfigError
+from components.evaluator.options import EvaluationOptions
+from components.trainer.options import TrainingOptions
+from pipeline.config import DataOptions, ModelOptions, PipelineConfig
+
+
+def sample() -> PipelineConfig:
+    """The default run: the embedded data set, from random weights.
+
+    Command: `python local_runner.py`.
+    """
+    return PipelineConfig(
+        data=DataOptions(dataset="sample", train_limit=480, val_limit=96, crop_size=129),
+        model=ModelOptions(output_stride=16, width_multiplier=0.5, aspp_depth=128),
+        training=TrainingOptions(
+            steps=600,
+            steps_per_epoch=60,
+            batch_size=12,
+            optimizer="adamw",
+            learning_rate=2e-3,
+            warmup_steps=30,
+            weight_decay=1e-4,
+            weight_decay_mode="decoupled",
+            scale_min=0.75,
+            scale_max=1.5,
+        ),
+        evaluation=EvaluationOptions(min_mean_iou=0.40),
+    )
+
+
+def pascal() -> PipelineConfig:
+    """PASCAL VOC 2012, MobileNetV2, started from pretrained weights.
+
+    Command: `python local_runner.py --dataset pascal --data-dir VOCdevkit
+    --set training.checkpoint=WEIGHTS`.
+    """
+    return PipelineConfig(
+        data=DataOptions(dataset="pascal", crop_size=513),
+        model=ModelOptions(output_stride=16),
+        training=TrainingOptions(
+            steps=30000,
+            steps_per_epoch=500,
+            batch_size=16,
+            optimizer="momentum",
+            learning_rate=0.007,
+            weight_decay=4e-5,
+        ),
+        evaluation=EvaluationOptions(min_mean_iou=0.50),
+    )
+
+
+RECIPES: dict[str, Callable[[], PipelineConfig]] = {
+    "sample": sample,
+    "pascal": pascal,
+}
+
+
+def get(name: str) -> PipelineConfig:
+    """The configuration of a named recipe.
+
+    Raises:
+        ConfigError: no such recipe.
+    """
+    if name not in RECIPES:
+        raise ConfigError(
+            f"expected a recipe, one of {', '.join(RECIPES)}; got {name!r}; "
+            "to fix, choose one or add a function to pipeline/recipes.py"
+        )
+    return RECIPES[name]()
