@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -49,6 +48,24 @@ def require_healthy(checks: list[Check]) -> None:
             raise ConfigError(f"{check.name}: {check.found}; {check.problem}")
 
 
+def require_components(components) -> None:
+    """Raises where TFX swallowed an import error and left a component undefined.
+
+    Args:
+        components: the module `tfx.v1.components`, imported.
+
+    Raises:
+        ConfigError: naming the components.
+    """
+    needed = ("ImportExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "Pusher")
+    broken = [name for name in needed if getattr(components, name, None) is None]
+    if broken:
+        raise ConfigError(
+            f"expected TFX with {', '.join(broken)}; got None, a native part failed to load; "
+            "to fix, run make setup again on a supported Python and glibc"
+        )
+
+
 def _python() -> Check:
     version = platform.python_version()
     supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
@@ -75,24 +92,19 @@ def _glibc() -> Check:
 
 
 def _tfx() -> Check:
-    """The packages with native parts; TFX itself would swallow their import errors."""
-    broken = []
-    for package, module in (
-        ("tfx", None),
-        ("ml-metadata", "ml_metadata.metadata_store.pywrap.metadata_store_extension"),
-        ("tensorflow-data-validation", "tensorflow_data_validation.pywrap"),
-        ("tfx-bsl", "tfx_bsl.cc.tfx_bsl_extension"),
-    ):
+    """The packages are there; nothing is imported, that takes half a minute."""
+    missing, version = [], "not installed"
+    for package in ("tfx", "ml-metadata", "tensorflow-data-validation", "tfx-bsl", "tensorflow"):
         try:
             importlib.metadata.version(package)
-            if module and importlib.util.find_spec(module) is None:
-                broken.append(package)
-        except (importlib.metadata.PackageNotFoundError, ImportError):
-            broken.append(package)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(package)
+    if "tfx" not in missing:
+        version = importlib.metadata.version("tfx")
     return Check(
         "TFX",
-        importlib.metadata.version("tfx") if "tfx" not in broken else "not installed",
-        f"expected {', '.join(broken)} to be installed; to fix, run make setup" if broken else "",
+        version,
+        f"expected {', '.join(missing)} to be installed; to fix, run make setup" if missing else "",
     )
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from rich.console import Console
 from tfx import v1 as tfx
+from tfx.orchestration.pipeline import RunOptions
 
 import schemas
 from components.dataset.prepare import prepare_records
 from components.errors import ConfigError
-from pipeline import cli, lineage, summary
+from pipeline import cli, doctor, lineage, summary
 from pipeline.config import PipelineConfig
 from pipeline.graph import Environment, create_pipeline
 
@@ -22,6 +23,7 @@ def run(
     Raises:
         PipelineError: see `components.errors`.
     """
+    doctor.require_components(tfx.components)
     dataset = schemas.load(config.data.dataset)
     if arguments.data_dir is None and dataset.name != "sample":
         raise ConfigError(
@@ -56,7 +58,7 @@ def run(
     summary.conclude(console, lineage.latest_run(lineage.open_store(database)), output)
 
 
-def _run_options(arguments: argparse.Namespace, pipeline) -> tfx.orchestration.experimental.RunOptions | None:
+def _run_options(arguments: argparse.Namespace, pipeline) -> RunOptions | None:
     """Which part of the graph to run; None for all of it."""
     chosen = {"from_nodes": arguments.from_node, "to_nodes": arguments.to_node}
     known = [node.id for node in pipeline.components]
@@ -67,6 +69,4 @@ def _run_options(arguments: argparse.Namespace, pipeline) -> tfx.orchestration.e
             )
     if not any(chosen.values()):
         return None
-    return tfx.orchestration.experimental.RunOptions(
-        **{key: [name] for key, name in chosen.items() if name}
-    )
+    return RunOptions(**{key: [name] for key, name in chosen.items() if name})

@@ -1,0 +1,1 @@
+"""Data sets as records: where they come from, how they are written and checked."""

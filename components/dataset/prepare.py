@@ -1,0 +1,94 @@
+"""Turns what `--data-dir` points at into a folder of TFRecords that ExampleGen can ingest."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from absl import logging
+
+from components.dataset import records, sample, voc
+from components.errors import DataError
+from components.fingerprint import source_fingerprint
+from schemas import Dataset
+
+SPLITS = ("train", "val")
+
+
+def prepare_records(
+    dataset: Dataset,
+    source: str | None,
+    output: Path,
+    *,
+    patterns: dict[str, str],
+    limits: dict[str, int],
+) -> Path:
+    """The folder with the records of both splits, made first where there are only pictures.
+
+    Args:
+        dataset: the data set's classes and ignore label.
+        source: a folder of TFRecords (used where it lies), or a PASCAL VOC folder (converted),
+            or None for the embedded sample (rendered).
+        output: where converted or rendered records go, `<output>/<data set>-<hash>`.
+        patterns: file pattern of the "train" and "val" split.
+        limits: at most so many pictures of the "train" and "val" split are converted or
+            rendered; 0 means all of a folder.
+
+    Raises:
+        DataError: nothing usable lies at `source`.
+    """
+    if source is None:
+        origin = {"sample": source_fingerprint("components.dataset.sample"), "limits": limits}
+        splits = {split: _render(split, limits[split]) for split in SPLITS}
+    else:
+        folder = Path(source)
+        if not folder.is_dir():
+            raise DataError(
+                f"expected a folder in --data-dir; got {source}, which "
+                f"{'is not a folder' if folder.exists() else 'does not exist'}; "
+                "to fix, give the folder of the TFRecords or of VOCdevkit"
+            )
+        root = voc.find_root(folder)
+        if root is None:
+            for split in SPLITS:
+                records.check_split(folder, patterns[split], split)
+            return folder
+        names = {
+            split: voc.picture_names(root, split)[: limits[split] or None] for split in SPLITS
+        }
+        origin = {"voc": str(root.resolve()), "names": names, "files": _file_stamp(root, names)}
+        splits = {split: voc.read_pictures(root, names[split], dataset) for split in SPLITS}
+    digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:12]
+    target = output / f"{dataset.name}-{digest}"
+    if not records.is_current(target, digest):
+        logging.info("Writing TFRecords to %s", target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        records.write_records(target, splits, source=digest)
+    return target
+
+
+def _render(split: str, count: int) -> Iterator[records.Record]:
+    for index in range(count):
+        picture = sample.render_picture(index, split)
+        image, label = sample.encode_picture(picture)
+        height, width = picture.label_HW.shape
+        yield records.Record(
+            filename=f"{picture.name}.jpg",
+            image=image,
+            image_format="jpeg",
+            label=label,
+            height=height,
+            width=width,
+        )
+
+
+def _file_stamp(root: Path, names: dict[str, list[str]]) -> str:
+    """A hash of size and time of every file used, so that replaced pictures are converted again."""
+    digest = hashlib.sha256()
+    for name in sorted({name for split in names.values() for name in split}):
+        for path in (root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png"):
+            if path.exists():
+                status = os.stat(path)
+                digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

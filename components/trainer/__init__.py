@@ -1,0 +1,1 @@
+"""Trains the network: options, augmentation, optimization and the component around them."""

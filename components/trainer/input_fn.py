@@ -1,0 +1,143 @@
+"""The input function: records through the Transform graph, shuffled and augmented for training.
+
+Order and augmentation follow from the seed and the step alone, so that a run which goes on after a
+crash sees the very pictures that it would have seen.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.errors import DataError
+from components.transform import preprocessing
+
+# Raw records that go through the Transform graph at once, see `_map_tolerant` there.
+_DECODE_BATCH = 8
+
+Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+def read_records(files: Sequence[str]) -> tf.data.Dataset:
+    """Serialized records of `files` (gzipped TFRecords), in a fixed order.
+
+    Raises:
+        DataError: no file is given, or none holds a record.
+    """
+    dataset = tf.data.TFRecordDataset(sorted(files), "GZIP") if files else None
+    if dataset is None or next(iter(dataset), None) is None:
+        raise DataError(
+            f"expected records to train on; got none in {len(files)} file(s); "
+            "to fix, check the file patterns of the splits"
+        )
+    return dataset
+
+
+class TransformedRecords:
+    """Applies the Transform graph to batches of serialized records.
+
+    Args:
+        transform_output: the output of the Transform step.
+    """
+
+    def __init__(self, transform_output: tft.TFTransformOutput):
+        self._layer = transform_output.transform_features_layer()
+        self._spec = transform_output.raw_feature_spec()
+
+    def __call__(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        """String `[B]` to the outputs of `components.transform.preprocessing`.
+
+        A picture that cannot be decoded is an error here: the data gate lets none pass.
+        """
+        features = self._layer(tf.io.parse_example(serialized, self._spec))
+        decodable = tf.debugging.assert_equal(
+            features[preprocessing.IS_DECODABLE],
+            tf.constant(1, tf.int64),
+            "a picture cannot be decoded; the data gate should have stopped it",
+        )
+        with tf.control_dependencies([] if decodable is None else [decodable]):
+            return {name: tf.identity(value) for name, value in features.items()}
+
+
+def dataset_statistics(records: tf.data.Dataset, transform: TransformedRecords) -> dict:
+    """What the full pass of Transform measured, see `preprocessing.unpack_statistics`."""
+    features = transform(next(iter(records.batch(1))))
+    return preprocessing.unpack_statistics(features[preprocessing.STATISTICS][0].numpy())
+
+
+def training_batches(
+    records: tf.data.Dataset,
+    transform: TransformedRecords,
+    augment: Augment,
+    *,
+    num_records: int,
+    batch_size: int,
+    shuffle_buffer: int,
+    seed: int,
+    first_step: int = 0,
+) -> tf.data.Dataset:
+    """Endless batches of `(image, label)`, from `first_step` on the same as from 0.
+
+    Args:
+        records: serialized records of the training split.
+        transform: the Transform graph.
+        augment: `(image, label, size, seed)` of one picture, with the int64 `[2]` height and width
+            inside the canvas and an int64 `[2]` seed of its own, to `(image, label)`.
+        num_records: how many records there are.
+        batch_size: pictures in a batch.
+        shuffle_buffer: records in memory to draw from; all of them for a perfect shuffle.
+        seed: of the whole run.
+        first_step: finished steps of a run that goes on.
+
+    Returns:
+        float32 `[batch, S, S, 3]` in [-1, 1] and int64 `[batch, S, S]`.
+    """
+    first = first_step * batch_size
+    first_epoch, done_of_epoch = divmod(first, num_records)
+
+    def shuffled(epoch):
+        return records.shuffle(
+            shuffle_buffer, seed=seed + epoch, reshuffle_each_iteration=False
+        )
+
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    numbered = tf.data.Dataset.zip(
+        tf.data.Dataset.range(first, tf.int64.max),
+        epochs.flat_map(shuffled).skip(done_of_epoch),
+    )
+
+    def decode(number, serialized):
+        return number, transform(serialized)
+
+    def prepare(number, features):
+        return augment(
+            features[preprocessing.IMAGE],
+            features[preprocessing.LABEL],
+            features[preprocessing.SIZE],
+            tf.stack([tf.constant(seed, tf.int64), number]),
+        )
+
+    return (
+        numbered.batch(_DECODE_BATCH)
+        .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        .unbatch()
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(batch_size, drop_remainder=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def evaluation_batches(
+    records: tf.data.Dataset, transform: TransformedRecords, batch_size: int
+) -> tf.data.Dataset:
+    """Every record once, whole and unaugmented, as batches of `(image, label)`."""
+
+    def prepare(serialized):
+        features = transform(serialized)
+        return features[preprocessing.IMAGE], features[preprocessing.LABEL]
+
+    return (
+        records.batch(batch_size)
+        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )

@@ -1,0 +1,74 @@
+"""The registry of backbones and of the published weights that fit them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from models.backbones import Features
+from models.backbones.mobilenet_v2 import mobilenet_v2
+from models.backbones.resnet_v1_beta import resnet_v1_beta
+from models.backbones.xception import xception
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """A feature extractor that `models.DeepLabV3Plus` can be built on."""
+
+    scope: str
+    """Its variable scope in the official checkpoints."""
+    build: Callable[..., Features]
+    """Adds it to the graph; see the function itself."""
+    options: frozenset[str]
+    """Which of `width_multiplier`, `multi_grid` and `bounded_activation` it takes."""
+
+
+_WITH_MULTI_GRID = frozenset({"multi_grid", "bounded_activation"})
+
+BACKBONES: dict[str, Backbone] = {
+    "xception_41": Backbone(
+        scope="xception_41",
+        build=partial(xception, middle_modules=8, deep_entry_flow=False),
+        options=_WITH_MULTI_GRID,
+    ),
+    "xception_65": Backbone(
+        scope="xception_65",
+        build=partial(xception, middle_modules=16, deep_entry_flow=False),
+        options=_WITH_MULTI_GRID,
+    ),
+    "xception_71": Backbone(
+        scope="xception_71",
+        build=partial(xception, middle_modules=16, deep_entry_flow=True),
+        options=_WITH_MULTI_GRID,
+    ),
+    "resnet_v1_50_beta": Backbone(
+        scope="resnet_v1_50",
+        build=partial(resnet_v1_beta, units=(3, 4, 6, 3)),
+        options=_WITH_MULTI_GRID,
+    ),
+    "resnet_v1_101_beta": Backbone(
+        scope="resnet_v1_101",
+        build=partial(resnet_v1_beta, units=(3, 4, 23, 3)),
+        options=_WITH_MULTI_GRID,
+    ),
+    "mobilenet_v2": Backbone(
+        scope="MobilenetV2",
+        build=mobilenet_v2,
+        options=frozenset({"width_multiplier"}),
+    ),
+}
+
+_DOWNLOADS = "http://download.tensorflow.org/models"
+
+OFFICIAL_CHECKPOINTS: dict[str, str] = {
+    "mobilenet_v2_pascal": f"{_DOWNLOADS}/deeplabv3_mnv2_pascal_train_aug_2018_01_29.tar.gz",
+    "mobilenet_v2_dm05_pascal": (
+        f"{_DOWNLOADS}/deeplabv3_mnv2_dm05_pascal_trainaug_2018_10_01.tar.gz"
+    ),
+    "mobilenet_v2_ade20k": f"{_DOWNLOADS}/deeplabv3_mnv2_ade20k_train_2018_12_03.tar.gz",
+    "xception_41_imagenet": f"{_DOWNLOADS}/xception_41_2018_05_09.tar.gz",
+    "xception_65_imagenet": f"{_DOWNLOADS}/deeplabv3_xception_2018_01_04.tar.gz",
+    "xception_65_coco": f"{_DOWNLOADS}/xception_65_coco_pretrained_2018_10_02.tar.gz",
+    "xception_65_pascal": f"{_DOWNLOADS}/deeplabv3_pascal_train_aug_2018_01_04.tar.gz",
+    "xception_71_imagenet": f"{_DOWNLOADS}/xception_71_2018_05_09.tar.gz",
+}
+"""Names that `models.checkpoints.load_checkpoint` takes in place of a path."""

@@ -1,0 +1,29 @@
+"""Networks that several tests look at; building a large one takes seconds."""
+
+from functools import cache, partial
+
+import pytest
+
+from models import DeepLabV3Plus
+from models.backbones.resnet_v1_beta import resnet_v1_beta
+from models.variants import BACKBONES, Backbone
+
+
+@pytest.fixture(scope="session")
+def network():
+    """Builds a network, or takes the one built before; tests must leave its weights as they are."""
+    return cache(DeepLabV3Plus)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Builds networks on a ResNet of five units, which differ from real ones in depth only."""
+    backbone = Backbone(
+        scope="resnet_v1_50",
+        build=partial(resnet_v1_beta, units=(2, 1, 1, 1)),
+        options=BACKBONES["resnet_v1_50_beta"].options,
+    )
+    monkeypatch.setitem(BACKBONES, "tiny", backbone)
+    return partial(
+        DeepLabV3Plus, "tiny", num_classes=5, atrous_rates=(2,), aspp_depth=16, decoder_depth=16
+    )

@@ -1,0 +1,188 @@
+"""Data set descriptions: the shipped ones hold known facts, and wrong ones are refused."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+import schemas
+from schemas import ClassInfo, Dataset, DatasetError
+
+NAMES = ("ade20k", "pascal", "sample")
+KEYS = {
+    "image/encoded",
+    "image/filename",
+    "image/format",
+    "image/height",
+    "image/width",
+    "image/channels",
+    "image/segmentation/class/encoded",
+    "image/segmentation/class/format",
+}
+
+
+def voc_color(label: int) -> tuple[int, ...]:
+    """Colour of a label in the VOC development kit: its bits dealt to red, green and blue."""
+    color = [0, 0, 0]
+    for place in range(8):
+        for channel in range(3):
+            bit = label >> (3 * place + channel) & 1
+            color[channel] |= bit << (7 - place)
+    return tuple(color)
+
+
+def dataset(
+    ids: tuple[int, ...] = (0, 1),
+    names: tuple[str, ...] = ("background", "thing"),
+    ignore_label: int = 255,
+) -> Dataset:
+    classes = tuple(ClassInfo(i, name, (i % 256, 0, 0)) for i, name in zip(ids, names, strict=True))
+    return Dataset(name="own", title="Own", ignore_label=ignore_label, classes=classes)
+
+
+# === What is shipped ===
+
+
+def test_available_lists_the_shipped_data_sets():
+    assert schemas.available() == NAMES
+
+
+@pytest.mark.parametrize(("name", "num_classes"), [("ade20k", 151), ("pascal", 21), ("sample", 7)])
+def test_load_reads_classes_with_distinct_colors(name, num_classes):
+    loaded = schemas.load(name)
+    assert loaded.name == name
+    assert loaded.title
+    assert loaded.licence
+    assert loaded.num_classes == len(loaded.class_names) == num_classes
+    assert len({info.color for info in loaded.classes} | {schemas.IGNORE_COLOR}) == num_classes + 1
+
+
+def test_pascal_has_official_order_and_colors():
+    pascal = schemas.load("pascal")
+    assert pascal.ignore_label == 255
+    assert pascal.class_names[:3] == ("background", "aeroplane", "bicycle")
+    assert pascal.class_names[15] == "person"
+    assert pascal.class_names[-1] == "tvmonitor"
+    assert [info.color for info in pascal.classes] == [voc_color(i) for i in range(21)]
+    assert schemas.IGNORE_COLOR == voc_color(255)
+
+
+def test_ade20k_scores_all_but_the_unlabelled_class():
+    ade20k = schemas.load("ade20k")
+    assert ade20k.ignore_label == 0
+    assert ade20k.class_names[0] == "unlabelled"
+    assert (ade20k.class_names[1], ade20k.class_names[150]) == ("wall", "flag")
+    assert ade20k.scored_classes == tuple(range(1, 151))
+
+
+def test_ignore_label_outside_the_classes_scores_all_of_them():
+    assert schemas.load("sample").scored_classes == tuple(range(7))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_palette_colors_every_label(name):
+    loaded = schemas.load(name)
+    palette = np.uint8(loaded.palette)
+    assert palette.shape == (256, 3)
+    assert [tuple(row) for row in palette[: loaded.num_classes]] == [
+        info.color for info in loaded.classes
+    ]
+    assert tuple(palette[255]) == schemas.IGNORE_COLOR
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_makes_every_official_key_dense_and_required(name):
+    text = (schemas.schema_dir(name) / "schema.pbtxt").read_text(encoding="utf-8")
+    schema = text_format.Parse(text, schema_pb2.Schema())
+    features = {feature.name: feature for feature in schema.feature}
+    assert set(features) == KEYS
+    assert len(schema.feature) == len(KEYS)
+    for feature in schema.feature:
+        assert [dim.size for dim in feature.shape.dim] == [1], feature.name
+        assert feature.presence.min_fraction == 1, feature.name
+        assert feature.presence.min_count == 1, feature.name
+    for key in ("image/encoded", "image/segmentation/class/encoded"):
+        assert features[key].type == schema_pb2.BYTES
+        assert features[key].WhichOneof("domain_info") == "image_domain"
+    for key in ("image/height", "image/width", "image/channels"):
+        assert features[key].type == schema_pb2.INT
+        assert features[key].int_domain.min >= 1
+    domains = {domain.name: list(domain.value) for domain in schema.string_domain}
+    assert domains[features["image/format"].domain] == ["jpeg", "png"]
+    assert domains[features["image/segmentation/class/format"].domain] == ["png"]
+    assert features["image/filename"].WhichOneof("domain_info") is None
+
+
+# === What is refused ===
+
+
+@pytest.mark.parametrize("call", [schemas.load, schemas.schema_dir])
+@pytest.mark.parametrize("name", ["cityscapes", "", "..", "__pycache__"])
+def test_unknown_data_set_names_the_available_ones(call, name):
+    with pytest.raises(DatasetError, match=re.escape("ade20k, pascal, sample; got " + repr(name))):
+        call(name)
+
+
+@pytest.mark.parametrize("ids", [(1, 2), (0, 2), (1, 0), (0, 0)])
+def test_ids_have_to_count_up_from_0(ids):
+    with pytest.raises(DatasetError, match="expected at least two classes with ids 0, 1, 2"):
+        dataset(ids=ids)
+
+
+def test_a_single_class_is_refused():
+    with pytest.raises(DatasetError, match="at least two classes"):
+        dataset(ids=(0,), names=("background",))
+
+
+@pytest.mark.parametrize("names", [("thing", "thing"), ("background", " ")])
+def test_names_have_to_be_unique_and_not_blank(names):
+    with pytest.raises(DatasetError, match="expected a name of its own for each class"):
+        dataset(names=names)
+
+
+@pytest.mark.parametrize("ignore_label", [0, 2, 255])
+def test_ignore_label_may_be_0_or_lie_behind_the_classes(ignore_label):
+    assert dataset(ignore_label=ignore_label).ignore_label == ignore_label
+
+
+@pytest.mark.parametrize("ignore_label", [-1, 1, 256])
+def test_ignore_label_must_not_be_a_class_of_its_own(ignore_label):
+    with pytest.raises(DatasetError, match=rf"0 or in \[2, 255\].*got {ignore_label}"):
+        dataset(ignore_label=ignore_label)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("#f2b134", "orange", "expected a color such as"),
+        ("ignore_label = 255", "", "ignore_label of type int; got None"),
+        ("ignore_label = 255", "ignore_label = true", "ignore_label of type int; got True"),
+        ('name = "zebra"', "name = 3", "expected name of type str; got 3"),
+        ('title = "', "title = ", "expected a TOML file"),
+        ('{ id = 1, color = "#f2b134", name = "zebra" }', '"zebra"', "expected tables with id"),
+    ],
+)
+def test_wrong_description_is_refused_with_its_fix(tmp_path: Path, old, new, message):
+    text = (schemas.schema_dir("sample") / "dataset.toml").read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / "dataset.toml").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(DatasetError, match=message) as caught:
+        schemas.read(tmp_path)
+    assert "to fix" in str(caught.value)
+
+
+def test_own_data_set_is_named_after_its_folder(tmp_path: Path):
+    own = tmp_path / "garden"
+    own.mkdir()
+    text = (schemas.schema_dir("sample") / "dataset.toml").read_text(encoding="utf-8")
+    (own / "dataset.toml").write_text(text, encoding="utf-8")
+    assert schemas.read(own).name == "garden"
+    assert schemas.read(own).classes == schemas.load("sample").classes
+
+
+def test_missing_description_is_refused(tmp_path: Path):
+    with pytest.raises(DatasetError, match="expected a TOML file"):
+        schemas.read(tmp_path / "nowhere")
