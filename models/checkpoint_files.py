@@ -35,8 +35,9 @@ def find_prefix(path: str, cache: Path) -> str:
     if os.path.isdir(path):
         found = sorted(Path(path).rglob("*.index"))
         if len(found) != 1:
+            names = ", ".join(file.name for file in found)
             raise ValueError(
-                f"expected one checkpoint in {path}; got {[file.name for file in found]}; to fix, "
+                f"expected one checkpoint in {path}; got {names or 'none'}; to fix, "
                 "give the prefix of one, as in model.ckpt-30000"
             )
         path = os.fspath(found[0])

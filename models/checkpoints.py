@@ -232,24 +232,18 @@ def _read_keras_mobilenet(path: str) -> _Checkpoint:
     """Reads a `keras.applications.MobileNetV2` under the official names."""
     if not os.path.exists(path):
         raise nothing_at(path)
-    checkpoint = _Checkpoint(path)
-    layers: list[str] = []
-    with h5py.File(path) as file:
-        for group in file.get("layers", {}).values():
-            arrays = [array[()] for _, array in sorted(group.get("vars", {}).items())]
-            if not arrays:
-                continue
-            layer = group["vars"].attrs.get("name", "?")
-            layers.append(layer)
-            scope = _official_mobilenet_scope(layer)
-            if scope.endswith("BatchNorm"):
-                names = ["gamma", "beta", "moving_mean", "moving_variance"]
-            else:
-                names = [_DEPTHWISE_KERNEL if scope.endswith("/depthwise") else "weights"]
-            # A classifier's bias, at most, is more than the names: the classifier is out of scope.
-            checkpoint.values.update(
-                (f"{scope}/{name}", array) for name, array in zip(names, arrays, strict=False)
-            )
+    checkpoint, layers = _Checkpoint(path), []
+    for layer, arrays in _keras_layers(path):
+        layers.append(layer)
+        scope = _official_mobilenet_scope(layer)
+        if scope.endswith("BatchNorm"):
+            names = ["gamma", "beta", "moving_mean", "moving_variance"]
+        else:
+            names = [_DEPTHWISE_KERNEL if scope.endswith("/depthwise") else "weights"]
+        # A classifier, which is out of scope, may have a bias besides.
+        checkpoint.values.update(
+            (f"{scope}/{name}", array) for name, array in zip(names, arrays, strict=False)
+        )
     if "MobilenetV2/expanded_conv/project/weights" not in checkpoint.values:
         raise ValueError(
             f"expected the layers of a keras.applications.MobileNetV2 in {path}; got "
@@ -257,6 +251,21 @@ def _read_keras_mobilenet(path: str) -> _Checkpoint:
             "weights that this network saved itself"
         )
     return checkpoint
+
+
+def _keras_layers(path: str) -> list[tuple[str, list[np.ndarray]]]:
+    """The name of every layer with weights in a `.weights.h5`, and the weights."""
+    try:
+        with h5py.File(path) as file:
+            return [
+                (group["vars"].attrs.get("name", "?"), [array[()] for array in arrays])
+                for group in file.get("layers", {}).values()
+                if (arrays := group.get("vars", {}).values())
+            ]
+    except OSError as error:
+        raise ValueError(
+            f"expected a readable HDF5 file at {path}; got {error}; to fix, save or copy it again"
+        ) from error
 
 
 def _official_mobilenet_scope(layer: str) -> str:

@@ -70,7 +70,16 @@ class DeepLabV3Plus(keras.Model):
         dtype: str | None = None,
         name: str = "deeplab_v3_plus",
     ):
-        _check_options(backbone, num_classes, output_stride, width_multiplier, multi_grid)
+        _check_options(
+            backbone,
+            num_classes,
+            output_stride,
+            width_multiplier,
+            atrous_rates,
+            {"aspp_depth": aspp_depth, "decoder_depth": decoder_depth},
+            multi_grid,
+            input_shape,
+        )
         if atrous_rates is None:
             atrous_rates = ATROUS_RATES[output_stride]
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy()).name
@@ -176,6 +185,64 @@ class DeepLabV3Plus(keras.Model):
         return cls(**config)
 
 
-def _check(valid: bool, expected: str, got, fix: str) -> None:
-    if not valid:
-        raise ValueError(f"expected {expected}; got {got}; to fix, {fix}")
+def _check_options(
+    backbone,
+    num_classes,
+    output_stride,
+    width_multiplier,
+    atrous_rates,
+    depths,
+    multi_grid,
+    input_shape,
+):
+    """Raises a ValueError for options that no network can have."""
+
+    def check(valid: bool, expected: str, got, fix: str) -> None:
+        if not valid:
+            raise ValueError(f"expected {expected}; got {got}; to fix, {fix}")
+
+    names = ", ".join(BACKBONES)
+    check(backbone in BACKBONES, f"a backbone among {names}", repr(backbone), "choose one of them")
+    takes = BACKBONES[backbone].options
+    check(
+        num_classes >= 1,
+        "at least one class",
+        f"num_classes={num_classes}",
+        "count the dataset's labels without the ignored one",
+    )
+    check(
+        output_stride in ATROUS_RATES,
+        "an output stride of 8, 16 or 32",
+        output_stride,
+        "train with 16 and evaluate with 16 or 8",
+    )
+    check(
+        width_multiplier == 1 or (width_multiplier > 0 and "width_multiplier" in takes),
+        f"width_multiplier=1 for {backbone}, or a positive one for mobilenet_v2",
+        width_multiplier,
+        "leave it out",
+    )
+    check(
+        all(rate >= 1 for rate in atrous_rates or ()),
+        "positive atrous rates",
+        atrous_rates,
+        "leave them out, or give () for no atrous branches",
+    )
+    check(
+        all(depth >= 1 for depth in depths.values()),
+        "at least one channel",
+        ", ".join(f"{name}={depth}" for name, depth in depths.items()),
+        "leave them out, or switch off aspp or decoder",
+    )
+    check(
+        not multi_grid or (len(multi_grid) == 3 and "multi_grid" in takes),
+        "no multi_grid, or three factors for an Xception or ResNet",
+        f"{multi_grid} for {backbone}",
+        "leave it out",
+    )
+    check(
+        len(input_shape) == 3 and input_shape[2] == 3,
+        "an input shape of (height, width, 3)",
+        input_shape,
+        "give None for sizes that vary, and no batch size",
+    )

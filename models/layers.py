@@ -182,15 +182,17 @@ class ResizeBilinear(layers.Layer):
     gradient is such a product again, where that of a gather would be a scatter, which accelerators
     do slowly and in no fixed order. On CPU the two are equally fast.
 
-    Call arguments:
-        x: [batch, height, width, channels].
-        like: [batch, new_height, new_width, any], of which only the size is read.
-
-    Returns:
-        [batch, new_height, new_width, channels].
     """
 
     def call(self, inputs):
+        """Resizes the first of two tensors to the size of the second.
+
+        Args:
+            inputs: [batch, height, width, channels] and [batch, new_height, new_width, any].
+
+        Returns:
+            [batch, new_height, new_width, channels].
+        """
         x, like = inputs
         _, height, width, channels = ops.shape(x)
         _, new_height, new_width, _ = ops.shape(like)
@@ -201,6 +203,7 @@ class ResizeBilinear(layers.Layer):
         return ops.reshape(x, (-1, new_height, new_width, channels))
 
     def compute_output_shape(self, input_shape):
+        """The shape of the result from the shapes of the two inputs."""
         x, like = input_shape
         return (x[0], *like[1:3], x[3])
 

@@ -29,7 +29,7 @@ class SegmentationLoss(keras.losses.Loss):
     fraction falls linearly from 1 to `top_k_fraction` over `hard_mining_step` steps. Here the mean
     is over the kept labelled pixels, so the ramp starts at the plain loss; the official code
     divides by the number of kept losses that are not exactly 0, which is lower once pixels are
-    predicted beyond float32 precision.
+    predicted beyond float32 precision. A validation loss is mined in the same way.
 
     Args:
         num_classes: int. Number of classes C.

@@ -77,10 +77,13 @@ class ModelOptions:
     """Whether the head sees the average over the whole picture."""
 
     aspp_depth: int = 256
-    """Channels of each ASPP branch and of the decoder."""
+    """Channels of each ASPP branch and of their sum."""
 
     decoder: bool = True
     """DeepLab v3+ (True) or v3 (False)."""
+
+    decoder_depth: int = 256
+    """Channels of the decoder."""
 
     dropout: float = 0.1
     """Share of the head's channels dropped in training."""

@@ -14,15 +14,16 @@ def sample() -> PipelineConfig:
     Command: `python local_runner.py`.
     """
     return PipelineConfig(
-        data=DataOptions(dataset="sample", train_limit=480, val_limit=96, crop_size=129),
-        model=ModelOptions(output_stride=16, width_multiplier=0.5, aspp_depth=128),
+        data=DataOptions(dataset="sample", train_limit=480, val_limit=96, crop_size=97),
+        model=ModelOptions(aspp_depth=64, decoder_depth=64),
         training=TrainingOptions(
-            steps=600,
-            steps_per_epoch=60,
+            steps=480,
+            steps_per_epoch=80,
             batch_size=12,
             optimizer="adamw",
             learning_rate=2e-3,
-            warmup_steps=30,
+            warmup_steps=40,
+            warmup_mode="linear",
             weight_decay=1e-4,
             weight_decay_mode="decoupled",
             scale_min=0.75,
@@ -36,7 +37,7 @@ def pascal() -> PipelineConfig:
     """PASCAL VOC 2012, MobileNetV2, started from pretrained weights.
 
     Command: `python local_runner.py --dataset pascal --data-dir VOCdevkit
-    --set training.checkpoint=WEIGHTS`.
+    --set training.initial_weights=WEIGHTS`.
     """
     return PipelineConfig(
         data=DataOptions(dataset="pascal", crop_size=513),

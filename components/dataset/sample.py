@@ -21,6 +21,7 @@ from components.dataset.textures import Fill, background, noise
 SPLITS = ("train", "val")
 SUPERSAMPLING = 2
 JPEG_QUALITY = 92
+_IGNORE_LABEL = 255
 _LEAN = 0.3
 _SHADOW_COLOR = (24, 28, 44)
 _SHADOW_LEVEL = 100
@@ -140,7 +141,7 @@ def _arrange(rng: np.random.Generator, scene: "_Scene") -> None:
     if rng.random() < 0.15:
         sizes[0] = rng.uniform(0.6, 0.85)
     spots: list[np.ndarray] = []
-    for _ in range(int(rng.integers(1, 6))):
+    for _ in range(int(rng.integers(1, 5))):
         _add_clutter(rng, scene)
     for name, size in zip(names, sizes, strict=True):
         spots.append(_spot(rng, spots, size))
@@ -174,7 +175,7 @@ class _Scene:
         self._size = (width, height)
         size = (width * SUPERSAMPLING, height * SUPERSAMPLING)
         ground = Image.fromarray(np.clip(background(rng, height, width), 0, 255).astype(np.uint8))
-        self._canvas = ground.resize(size, Image.Resampling.BILINEAR)
+        self._canvas = ground.resize(size, Image.Resampling.NEAREST)
         self._things = Image.new("L", size)
         self._labels = [0]
         self.extent_2 = np.array(size, np.float64)
@@ -223,11 +224,11 @@ class _Scene:
         x_HW = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
         slope_x, slope_y = (self._light_2 * rng.uniform(0, 0.16)).tolist()
         light_HW = 1.02 + (x_HW * slope_x + y_HW * slope_y)
-        light_HW -= np.float32(rng.uniform(0, 0.1)) * (x_HW * x_HW + y_HW * y_HW)
+        light_HW -= rng.uniform(0, 0.1) * (x_HW * x_HW + y_HW * y_HW)
         light_HW += 0.08 * noise(rng, height, width, 60)
         cast_3 = rng.uniform(0.94, 1.06, 3) * rng.uniform(0.85, 1.08)
-        grain_HW3 = rng.standard_normal(image_HW3.shape, np.float32) * np.float32(rng.uniform(1, 6))
-        image_HW3 = image_HW3 * light_HW[..., None] * np.float32(cast_3) + grain_HW3
+        grain_HW = rng.standard_normal((height, width), np.float32) * rng.uniform(1, 6)
+        image_HW3 = image_HW3 * light_HW[..., None] * np.float32(cast_3) + grain_HW[..., None]
         things = self._things.resize(self._size, Image.Resampling.NEAREST)
         return np.clip(image_HW3, 0, 255).astype(np.uint8), self._label_map(np.asarray(things))
 
@@ -237,12 +238,12 @@ class _Scene:
         The rim lies outside, so that poles, legs and stems keep the pixels they have.
         """
         labels = np.array(self._labels, np.uint8)
-        objects_HW = np.where(labels[things_HW] > 0, things_HW, 0)
         label_HW = labels[things_HW]
-        padded_HW = np.pad(objects_HW, 1, mode="edge")
-        height, width = objects_HW.shape
-        windows = [padded_HW[y : y + height, x : x + width] for y in range(3) for x in range(3)]
-        label_HW[np.max(windows, axis=0) > objects_HW] = 255
+        objects_HW = np.where(label_HW > 0, things_HW, 0)
+        grown_HW = np.pad(objects_HW, 1)
+        grown_HW = np.maximum.reduce([grown_HW[:-2], grown_HW[1:-1], grown_HW[2:]])
+        grown_HW = np.maximum.reduce([grown_HW[:, :-2], grown_HW[:, 1:-1], grown_HW[:, 2:]])
+        label_HW[grown_HW > objects_HW] = _IGNORE_LABEL
         return label_HW
 
 
@@ -256,16 +257,18 @@ def _paint(
 ) -> None:
     """Fills outlines on `patch`, the colours of a box, and on `cover`, its mask."""
     if isinstance(fill, np.ndarray):
-        color = tuple(np.clip(fill, 0, 255).astype(int).tolist())
+        color = tuple(min(max(int(part), 0), 255) for part in fill.tolist())
+        on_patch, on_cover = ImageDraw.Draw(patch), ImageDraw.Draw(cover)
         for outline_N2 in outlines:
             corners = (outline_N2 - box[:2]).ravel().tolist()
-            ImageDraw.Draw(patch).polygon(corners, fill=color)
-            ImageDraw.Draw(cover).polygon(corners, fill=255)
+            on_patch.polygon(corners, fill=color)
+            on_cover.polygon(corners, fill=255)
     elif inner := box.around(outlines):
         stencil = Image.new("L", inner.size)
+        on_stencil = ImageDraw.Draw(stencil)
         for outline_N2 in outlines:
             corners = (outline_N2 - inner[:2]).ravel().tolist()
-            ImageDraw.Draw(stencil).polygon(corners, fill=255)
+            on_stencil.polygon(corners, fill=255)
         color_HW3 = np.clip(fill(*pose.to_thing(inner)), 0, 255).astype(np.uint8)
         place = (inner.left - box.left, inner.top - box.top)
         patch.paste(Image.fromarray(color_HW3), place, stencil)

@@ -5,6 +5,7 @@ scales and mirrors together with the thing that wears it. A background fills a w
 Colours are float32 RGB in [0, 255]; backgrounds keep to soft ones, so that things stand out.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -69,12 +70,12 @@ def stripes(
     rng: np.random.Generator, light_3: np.ndarray, dark_3: np.ndarray, turns: float, angle: float
 ) -> Fill:
     """Wavy stripes, `turns` of them per unit, across the direction `angle` (radians)."""
-    bend, phase = rng.uniform(0.3, 0.9), rng.uniform(0, 2 * np.pi)
-    cos, sin = np.cos(angle), np.sin(angle)
+    bend, phase = rng.uniform(0.6, 1.8), rng.uniform(0, 2 * np.pi)
+    cos, sin = math.cos(angle), math.sin(angle)
 
     def fill(u_HW: np.ndarray, v_HW: np.ndarray) -> np.ndarray:
         along_HW, across_HW = u_HW * cos + v_HW * sin, v_HW * cos - u_HW * sin
-        wave_HW = np.sin(2 * np.pi * turns * along_HW + bend * np.sin(5 * across_HW + phase) * 2)
+        wave_HW = np.sin(2 * np.pi * turns * along_HW + bend * np.sin(5 * across_HW + phase))
         return mix(light_3, dark_3, step(wave_HW, 0.5))
 
     return fill
@@ -89,7 +90,7 @@ def bricks(rng: np.random.Generator, brick_3: np.ndarray, mortar_3: np.ndarray) 
         row_HW = np.floor(v_HW / height)
         column_HW = u_HW / width + 0.5 * (row_HW % 2)
         joint_HW = (v_HW / height - row_HW < 0.2) | (column_HW % 1 < 0.09)
-        number_HW = (row_HW * 7 + np.floor(column_HW) * 5).astype(np.int64) % 64
+        number_HW = (row_HW * 7 + np.floor(column_HW) * 5).astype(np.int32) % 64
         return mix(brick_3 * shade_64[number_HW, None], mortar_3, joint_HW)
 
     return fill
@@ -196,13 +197,13 @@ def _meadow(rng: np.random.Generator, y_HW: np.ndarray, x_HW: np.ndarray) -> np.
     ground_3 = tone(rng, "sage", "leaf", "olive", "sand", "mint")
     far_3 = mix(ground_3, picture_HW3[-1, 0], 0.65)
     bands = int(rng.integers(2, 5))
+    grain_HW1 = noise(rng, height, width, rng.uniform(4, 12))[..., None]
     for band in range(bands):
         pace, phase = rng.uniform(2, 7), rng.uniform(0, 6)
         ridge_HW = level + rng.uniform(0.02, 0.06) * np.sin(pace * x_HW / width + phase)
         edge_HW = step(y_HW - ridge_HW * height, 1.5)
         share = (band + 1) / bands
-        grain_HW = noise(rng, height, width, rng.uniform(4, 12))[..., None]
-        band_HW3 = mix(far_3, ground_3, share) * (1 + 0.2 * share * grain_HW)
+        band_HW3 = mix(far_3, ground_3, share) * (1 + 0.2 * share * grain_HW1)
         picture_HW3 = picture_HW3 + (band_HW3 - picture_HW3) * edge_HW[..., None]
         level += rng.uniform(0.08, 0.25)
     return picture_HW3
@@ -240,10 +241,10 @@ def _planks(rng: np.random.Generator, y_HW: np.ndarray, x_HW: np.ndarray) -> np.
     if rng.random() < 0.5:
         across_HW, grain_HW = x_HW / board, noise(rng, width, max(height // 8, 8), 3).T
     grain = Image.fromarray(grain_HW).resize((width, height), Image.Resampling.BICUBIC)
-    number_HW = np.floor(across_HW).astype(np.int64)
+    number_HW = np.floor(across_HW).astype(np.int32)
     shade_HW = rng.uniform(0.85, 1.1, 32).astype(np.float32)[number_HW % 32]
-    joint_HW = 1 - 0.35 * (across_HW - number_HW < 1.5 / board)
-    return color_3 * (shade_HW * joint_HW * (1 + 0.16 * np.asarray(grain)))[..., None]
+    shade_HW *= np.where(across_HW % 1 < 1.5 / board, np.float32(0.65), np.float32(1))
+    return color_3 * (shade_HW * (1 + 0.16 * np.asarray(grain)))[..., None]
 
 
 def _cobbles(rng: np.random.Generator, y_HW: np.ndarray, x_HW: np.ndarray) -> np.ndarray:
@@ -252,13 +253,12 @@ def _cobbles(rng: np.random.Generator, y_HW: np.ndarray, x_HW: np.ndarray) -> np
     size = rng.uniform(11, 20)
     rows, columns = int(height / size) + 4, int(width / size) + 4
     jitter_2 = rng.uniform(0.15, 0.85, (2, rows, columns)).astype(np.float32)
-    row_HW = np.floor(y_HW / size).astype(np.int64) + 1 + np.zeros_like(x_HW, np.int64)
-    column_HW = np.floor(x_HW / size).astype(np.int64) + 1 + np.zeros_like(y_HW, np.int64)
+    y_HW, x_HW = y_HW / size + 1, x_HW / size + 1
     near_HW = np.full((height, width), 9, np.float32)
-    for row_HW, column_HW in [(row_HW + i, column_HW + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]:
-        jitter_2HW = jitter_2[:, row_HW, column_HW]
-        gap_y_HW = row_HW - 1 + jitter_2HW[0] - y_HW / size
-        gap_x_HW = column_HW - 1 + jitter_2HW[1] - x_HW / size
+    for i, j in itertools.product((-1, 0, 1), repeat=2):
+        row_HW, column_HW = np.floor(y_HW) + i, np.floor(x_HW) + j
+        jitter_2HW = jitter_2[:, row_HW.astype(np.int32), column_HW.astype(np.int32)]
+        gap_y_HW, gap_x_HW = jitter_2HW[0] + (row_HW - y_HW), jitter_2HW[1] + (column_HW - x_HW)
         near_HW = np.minimum(near_HW, gap_y_HW * gap_y_HW + gap_x_HW * gap_x_HW)
     stone_3, gap_3 = tone(rng, "slate", "silver", "sand", "sage"), tone(rng, "slate", "cocoa")
     light_HW = 1.08 - 0.5 * near_HW + 0.12 * noise(rng, height, width, 8)
@@ -270,9 +270,9 @@ def _wallpaper(rng: np.random.Generator, y_HW: np.ndarray, x_HW: np.ndarray) -> 
     ground_3 = tone(rng, "cream", "mint", "sky", "rose", "lavender", "sand", "silver", "sage")
     print_3 = mix(ground_3, tone(rng), rng.uniform(0.12, 0.32))
     size = rng.uniform(8, 22)
-    angle = rng.choice([0, np.pi / 4, rng.uniform(0, np.pi)])
-    u_HW = (np.cos(angle) * x_HW + np.sin(angle) * y_HW) / size
-    v_HW = (np.cos(angle) * y_HW - np.sin(angle) * x_HW) / size
+    angle = (0, np.pi / 4, rng.uniform(0, np.pi))[rng.integers(3)]
+    u_HW = (math.cos(angle) * x_HW + math.sin(angle) * y_HW) / size
+    v_HW = (math.cos(angle) * y_HW - math.sin(angle) * x_HW) / size
     pattern_HW = (
         np.sin(np.pi * u_HW),
         np.sin(np.pi * u_HW) * np.sin(np.pi * v_HW),

@@ -138,8 +138,8 @@ def random_crop(
     image_HWC: tf.Tensor, label_HW: tf.Tensor, seed: tf.Tensor, size: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Cuts out `size` by `size` pixels, each place as likely; both sides must have as many."""
-    places = tf.shape(label_HW) - size + 1
-    top, left = tf.unstack(tf.random.stateless_uniform([2], seed, 0, places, tf.int32))
+    places = tf.cast(tf.shape(label_HW) - size + 1, tf.float32)
+    top, left = tf.unstack(tf.cast(tf.random.stateless_uniform([2], seed) * places, tf.int32))
     image = tf.slice(image_HWC, [top, left, 0], [size, size, 3])
     label = tf.slice(label_HW, [top, left], [size, size])
     return tf.ensure_shape(image, [size, size, 3]), tf.ensure_shape(label, [size, size])

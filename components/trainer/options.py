@@ -138,14 +138,15 @@ class TrainingOptions:
     """Largest relative change of brightness, contrast and saturation, in [0, 1)."""
 
     shuffle_buffer: int = 1_000
-    """Pictures among which the next one is drawn; 0 keeps the order of the files."""
+    """Pictures among which the next one is drawn; 1 keeps the order of the files."""
 
     def __post_init__(self):
         """Refuses what cannot be trained with; JSON's lists become tuples."""
         self._normalize()
-        for name in ("steps", "steps_per_epoch", "batch_size", "decay_every_steps"):
+        for name in ("steps", "steps_per_epoch", "batch_size", "shuffle_buffer"):
             self._at_least(name, 1)
-        for name in ("seed", "warmup_steps", "hard_mining_step", "shuffle_buffer"):
+        self._at_least("decay_every_steps", 1)
+        for name in ("seed", "warmup_steps", "hard_mining_step"):
             self._at_least(name, 0)
         for name in ("min_resize", "max_resize", "resize_factor"):
             self._at_least(name, 1, optional=True)
@@ -153,8 +154,12 @@ class TrainingOptions:
             self._above_zero(name)
         self._above_zero("gradient_clip_norm", optional=True)
         for name in (
-            *("weight_decay", "end_learning_rate", "warmup_learning_rate", "scale_step"),
-            *("last_layer_gradient_multiplier", "bias_gradient_multiplier"),
+            "weight_decay",
+            "end_learning_rate",
+            "warmup_learning_rate",
+            "scale_step",
+            "last_layer_gradient_multiplier",
+            "bias_gradient_multiplier",
         ):
             self._number(name, lambda value: value >= 0, "a number of at least 0")
         for name in ("momentum", "color_jitter"):
@@ -162,6 +167,11 @@ class TrainingOptions:
         self._number("top_k_fraction", lambda value: 0 < value <= 1, "a fraction in (0, 1]")
         for name in ("fine_tune_batch_norm", "freeze_backbone", "flip"):
             self._check(name, isinstance(getattr(self, name), bool), "true or false")
+        self._check(
+            "initial_weights",
+            self.initial_weights is None or isinstance(self.initial_weights, str),
+            "a path or null",
+        )
         self._one_of("optimizer", ("momentum", "sgd", "adam", "adamw"))
         self._one_of("weight_decay_mode", ("l2", "decoupled"))
         self._one_of("schedule", ("poly", "step", "constant"))

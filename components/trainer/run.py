@@ -39,8 +39,6 @@ def run_fn(fn_args) -> None:
     dataset = schemas.load(config["dataset"])
     # Not 0: a shuffle whose seed is a tensor fails beside a global seed of 0.
     keras.utils.set_random_seed(options.seed + 1)
-    if options.mixed_precision:
-        keras.config.set_dtype_policy("mixed_bfloat16")
 
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     transform = input_fn.TransformedRecords(transform_output)
@@ -50,7 +48,10 @@ def run_fn(fn_args) -> None:
 
     crop_size = config["crop_size"]
     model = DeepLabV3Plus(
-        num_classes=dataset.num_classes, input_shape=(crop_size, crop_size, 3), **config["model"]
+        num_classes=dataset.num_classes,
+        input_shape=(crop_size, crop_size, 3),
+        dtype=options.mixed_precision,
+        **config["model"],
     )
     _load_initial_weights(model, options)
     _compile(model, options, dataset, statistics)

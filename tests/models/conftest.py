@@ -5,7 +5,7 @@ from functools import cache, partial
 import pytest
 
 from models import DeepLabV3Plus
-from models.backbones.resnet_v1_beta import resnet_v1_beta
+from models.backbones import resnet_v1_beta
 from models.variants import BACKBONES, Backbone
 
 
@@ -17,10 +17,11 @@ def network():
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """Builds networks on a ResNet of five units, which differ from real ones in depth only."""
+    """Builds networks on a ResNet of five thin units: real ones in everything but size."""
+    monkeypatch.setattr(resnet_v1_beta, "_BOTTLENECK_CHANNELS", (4, 8, 16, 32))
     backbone = Backbone(
         scope="resnet_v1_50",
-        build=partial(resnet_v1_beta, units=(2, 1, 1, 1)),
+        build=partial(resnet_v1_beta.resnet_v1_beta, units=(2, 1, 1, 1)),
         options=BACKBONES["resnet_v1_50_beta"].options,
     )
     monkeypatch.setitem(BACKBONES, "tiny", backbone)

@@ -76,9 +76,8 @@ def test_atrous_rates_follow_the_output_stride():
         assert dilation == [(rate, rate) for rate in rates]
 
 
-def test_config_builds_the_same_network():
+def test_config_builds_the_same_network(tiny):
     options = {
-        "backbone": "resnet_v1_50_beta",
         "num_classes": 3,
         "output_stride": 8,
         "width_multiplier": 1.0,
@@ -97,9 +96,9 @@ def test_config_builds_the_same_network():
         "dtype": "mixed_bfloat16",
         "name": "some_name",
     }
-    model = DeepLabV3Plus(**options)
+    model = tiny(**options)
     config = json.loads(json.dumps(model.get_config()))
-    assert config == options
+    assert config == {"backbone": "tiny", **options}
     again = DeepLabV3Plus.from_config(config)
     assert again.get_config() == model.get_config()
     assert [w.path for w in again.weights] == [w.path for w in model.weights]
@@ -117,10 +116,10 @@ def test_keras_file_gives_the_network_back(tiny, tmp_path):
 def test_saved_model_takes_any_size(tiny, tmp_path):
     model = tiny(output_stride=8)
     model.export(tmp_path / "export", verbose=False)
-    serve = tf.saved_model.load(tmp_path / "export").serve
+    loaded = tf.saved_model.load(tmp_path / "export")
     for shape in [(1, 33, 33), (2, 24, 41)]:
         images = _images(*shape)
-        np.testing.assert_allclose(serve(images), model(images), atol=1e-5)
+        np.testing.assert_allclose(loaded.serve(images), model(images), atol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{}, {"separable": False, "head_batch_norm": False}])
@@ -135,7 +134,6 @@ def test_gradients_reach_every_trainable_variable(tiny, options):
         for variable, gradient in zip(model.trainable_variables, gradients, strict=True)
         if gradient is None or not np.any(gradient)
     ]
-    # No gradient flows to the logits of classes that the loss does not have, but to their kernel.
     assert not dead
 
 
@@ -143,9 +141,10 @@ def test_training_lowers_the_loss_in_bfloat16(tiny):
     model = tiny(dtype="mixed_bfloat16", output_stride=32)
     assert model.get_layer("aspp0").compute_dtype == "bfloat16"
     assert model.logits_layer.compute_dtype == "float32"
-    assert all(variable.dtype == "float32" for variable in model.variables[:1])
+    assert all(weight.dtype == "float32" for weight in model.weights)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(0.1, 0.9), loss)
+    # Eagerly, as tracing would take longer than these steps.
+    model.compile(keras.optimizers.SGD(0.1, 0.9), loss, run_eagerly=True)
     images = _images(2, 33, 33)
     labels = (images[..., 0] > 0).astype("int32")
     losses = [model.train_on_batch(images, labels) for _ in range(4)]
@@ -156,7 +155,9 @@ def test_training_lowers_the_loss_in_bfloat16(tiny):
     assert np.all(np.isfinite(logits))
 
 
-def test_training_step_compiles_with_xla(tiny):
+def test_training_step_compiles_with_xla(tiny, monkeypatch):
+    # Only whether it compiles is of interest, not how well. XLA reads this when it first runs.
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
     model = tiny()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.1), loss, jit_compile=True)

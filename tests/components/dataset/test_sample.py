@@ -10,8 +10,8 @@ import schemas
 from components.dataset.figures import CLASSES
 from components.dataset.sample import SPLITS, encode_picture, render_picture
 
-COUNT = 48
-IGNORE = 255
+COUNT = 40
+IGNORE = schemas.load("sample").ignore_label
 
 
 @pytest.fixture(scope="module")

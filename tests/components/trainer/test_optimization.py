@@ -109,9 +109,7 @@ def train(model, chosen, loss=mean_square, steps=3, **compile_options):
 )
 def test_schedule_matches_formula(changes, expected):
     schedule = build_schedule(options(steps=1000, **changes))
-    again = keras.optimizers.schedules.deserialize(
-        keras.optimizers.schedules.serialize(schedule)
-    )
+    again = keras.optimizers.schedules.deserialize(keras.optimizers.schedules.serialize(schedule))
     for step, rate in expected.items():
         assert float(schedule(step)) == pytest.approx(rate, rel=1e-4, abs=1e-9)
         assert float(again(tf.constant(step, tf.int64))) == float(schedule(step))

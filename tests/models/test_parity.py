@@ -1,0 +1,61 @@
+"""Published weights give the published network's results."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from models import DeepLabV3Plus
+from models.checkpoints import load_checkpoint
+
+CHECKPOINT = "checkpoints/deeplabv3_mnv2_dm05_pascal"
+
+
+def _pictures(shared_data, size, count):
+    voc = shared_data / "VOCdevkit" / "VOC2012"
+    names = (voc / "ImageSets" / "Segmentation" / "val.txt").read_text().split()[:count]
+    for name in names:
+        picture = Image.open(voc / "JPEGImages" / f"{name}.jpg").resize((size, size))
+        yield np.asarray(picture, "float32")[None] / 127.5 - 1
+
+
+def test_logits_are_those_of_the_published_tflite_graph(shared_data):
+    model = DeepLabV3Plus(
+        "mobilenet_v2", width_multiplier=0.5, output_stride=8, atrous_rates=(), decoder=False
+    )
+    report = load_checkpoint(model, shared_data / CHECKPOINT)
+    assert len(report.loaded) == 272
+    assert report.missing == ()
+    assert report.skipped == ("global_step", "logits/semantic/weights/Momentum")
+
+    graph = tf.lite.Interpreter(str(shared_data / CHECKPOINT / "reference_257.tflite"))
+    graph.allocate_tensors()
+    (graph_input,), (graph_output,) = graph.get_input_details(), graph.get_output_details()
+    classes = set()
+    for image in _pictures(shared_data, 257, count=6):
+        graph.set_tensor(graph_input["index"], image)
+        graph.invoke()
+        expected = graph.get_tensor(graph_output["index"])
+        logits = model(image).numpy()
+        np.testing.assert_allclose(logits, expected, atol=1e-3)
+        np.testing.assert_array_equal(logits.argmax(-1), expected.argmax(-1))
+        classes.update(np.unique(expected.argmax(-1)))
+    # A background-only match would prove little.
+    assert len(classes) >= 4
+
+
+@pytest.mark.parametrize("size", [64, 65])
+def test_backbone_features_are_those_of_keras_applications(shared_data, size):
+    weights = shared_data / "checkpoints" / "mobilenet_v2_imagenet_dogs.weights.h5"
+    # A fixed size: with none, it pads odd images like even ones.
+    theirs = keras.applications.MobileNetV2(
+        input_shape=(size, size, 3), include_top=False, weights=None
+    )
+    theirs.load_weights(weights)
+    theirs = keras.Model(theirs.input, theirs.get_layer("block_16_project_BN").output)
+    ours = DeepLabV3Plus("mobilenet_v2", output_stride=32, aspp=False, decoder=False)
+    load_checkpoint(ours, weights, scope="backbone")
+    ours = keras.Model(ours.input, ours.get_layer("logits.semantic").input)
+    (image,) = _pictures(shared_data, size, count=1)
+    np.testing.assert_allclose(ours(image), theirs(image), atol=1e-4)
