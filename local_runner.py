@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import schemas
 from pipeline import cli, doctor, terminal
 
 
@@ -45,10 +46,20 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     log = output / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}.txt"
     console.print(f"Everything a run writes is below {output}; the log is {log}", highlight=False)
     with terminal.redirected_to(log) as console, terminal.step_lines(console):
-        # Imported here: TFX takes half a minute, and --help and bad arguments need none of it.
+        # Imported here: TensorFlow takes ten seconds and TFX half a minute, and what is wrong with
+        # the arguments or the data should be said before.
+        from components.dataset.prepare import prepare_records
+
+        records = prepare_records(
+            schemas.load(config.data.dataset),
+            arguments.data_dir,
+            output / "data",
+            patterns={"train": config.data.train_pattern, "val": config.data.val_pattern},
+            limits={"train": config.data.train_limit, "val": config.data.val_limit},
+        )
         from pipeline import local
 
-        local.run(arguments, config, output, console)
+        local.run(arguments, config, records, output, console)
 
 
 if __name__ == "__main__":

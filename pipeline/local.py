@@ -7,8 +7,6 @@ from rich.console import Console
 from tfx import v1 as tfx
 from tfx.orchestration.pipeline import RunOptions
 
-import schemas
-from components.dataset.prepare import prepare_records
 from components.errors import ConfigError
 from pipeline import cli, doctor, lineage, summary
 from pipeline.config import PipelineConfig
@@ -16,27 +14,18 @@ from pipeline.graph import Environment, create_pipeline
 
 
 def run(
-    arguments: argparse.Namespace, config: PipelineConfig, output: Path, console: Console
+    arguments: argparse.Namespace,
+    config: PipelineConfig,
+    records: Path,
+    output: Path,
+    console: Console,
 ) -> None:
-    """Prepares the records, runs the pipeline and prints what came of it.
+    """Runs the pipeline on a folder of records and prints what came of it.
 
     Raises:
         PipelineError: see `components.errors`.
     """
     doctor.require_components(tfx.components)
-    dataset = schemas.load(config.data.dataset)
-    if arguments.data_dir is None and dataset.name != "sample":
-        raise ConfigError(
-            f"expected --data-dir with the pictures or TFRecords of {dataset.title}; got none; "
-            "to fix, add --data-dir VOCdevkit, or leave out --dataset for the embedded sample"
-        )
-    records = prepare_records(
-        dataset,
-        arguments.data_dir,
-        output / "data",
-        patterns={"train": config.data.train_pattern, "val": config.data.val_pattern},
-        limits={"train": config.data.train_limit, "val": config.data.val_limit},
-    )
     database = str(output / "metadata.sqlite")
     pipeline = create_pipeline(
         config,

@@ -15,11 +15,12 @@ def sample() -> PipelineConfig:
     """
     return PipelineConfig(
         data=DataOptions(dataset="sample", train_limit=480, val_limit=96, crop_size=97),
-        model=ModelOptions(aspp_depth=64, decoder_depth=64),
+        model=ModelOptions(width_multiplier=0.5, aspp_depth=64, decoder_depth=64),
         training=TrainingOptions(
-            steps=480,
-            steps_per_epoch=80,
+            steps=600,
+            steps_per_epoch=100,
             batch_size=12,
+            batch_norm_decay=0.95,
             optimizer="adamw",
             learning_rate=2e-3,
             warmup_steps=40,

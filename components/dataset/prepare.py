@@ -38,6 +38,11 @@ def prepare_records(
     Raises:
         DataError: nothing usable lies at `source`.
     """
+    if source is None and dataset.name != "sample":
+        raise DataError(
+            f"expected --data-dir with the pictures or TFRecords of {dataset.title}; got none; "
+            "to fix, add --data-dir VOCdevkit, or leave out --dataset for the embedded sample"
+        )
     if source is None:
         origin = {"sample": source_fingerprint("components.dataset.sample"), "limits": limits}
         splits = {split: _render(split, limits[split]) for split in SPLITS}

@@ -88,6 +88,10 @@ class TrainingOptions:
     fine_tune_batch_norm: bool = True
     """Tune batch normalization; False keeps its statistics, scales and offsets as they are."""
 
+    batch_norm_decay: float | None = None
+    """Decay of the moving statistics in [0, 1); None keeps the network's own, up to 0.9997, which
+    takes ten thousand steps to forget its start: a shorter run needs a lower one."""
+
     freeze_backbone: bool = False
     """Train nothing but ASPP, decoder and logits."""
 
@@ -164,6 +168,8 @@ class TrainingOptions:
             self._number(name, lambda value: value >= 0, "a number of at least 0")
         for name in ("momentum", "color_jitter"):
             self._number(name, lambda value: 0 <= value < 1, "a number in [0, 1)")
+        if self.batch_norm_decay is not None:
+            self._number("batch_norm_decay", lambda value: 0 <= value < 1, "null or in [0, 1)")
         self._number("top_k_fraction", lambda value: 0 < value <= 1, "a fraction in (0, 1]")
         for name in ("fine_tune_batch_norm", "freeze_backbone", "flip"):
             self._check(name, isinstance(getattr(self, name), bool), "true or false")

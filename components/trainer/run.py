@@ -144,8 +144,11 @@ def _load_initial_weights(model: DeepLabV3Plus, options: TrainingOptions) -> Non
 
 
 def _compile(model: DeepLabV3Plus, options: TrainingOptions, dataset, statistics: dict) -> None:
-    """Freezes what the options freeze and sets optimizer, loss and metrics."""
+    """Freezes what the options freeze, sets batch norm, optimizer, loss and metrics."""
     optimization.freeze(model, options)
+    if options.batch_norm_decay is not None:
+        for layer in model.batch_norm_layers:
+            layer.momentum = options.batch_norm_decay
     weights = options.class_weights
     if isinstance(weights, str):
         weights = class_weights_from_histogram(statistics["class_pixels"], weights)

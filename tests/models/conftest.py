@@ -12,7 +12,16 @@ from models.variants import BACKBONES, Backbone
 @pytest.fixture(scope="session")
 def network():
     """Builds a network, or takes the one built before; tests must leave its weights as they are."""
-    return cache(DeepLabV3Plus)
+    build = cache(DeepLabV3Plus)
+    return lambda backbone, output_stride=16, **options: build(
+        backbone, output_stride=output_stride, **options
+    )
+
+
+@pytest.fixture(scope="session")
+def mobilenet(network):
+    """`network` for a thin MobileNetV2, which is fast enough to run on large images."""
+    return partial(network, "mobilenet_v2", width_multiplier=0.25, aspp_depth=16, decoder_depth=16)
 
 
 @pytest.fixture

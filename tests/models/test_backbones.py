@@ -144,10 +144,10 @@ def test_resnet_strides_in_the_last_unit_of_three_blocks(network):
     assert low_level is model.get_layer(unit.format(1, 2, "conv3.BatchNorm")).output
 
 
-def test_mobilenet_rates_and_low_level_features(network):
+def test_mobilenet_rates_and_low_level_features(mobilenet):
     unit = "MobilenetV2.expanded_conv_{}.depthwise"
     for output_stride, first, middle, last in [(32, 1, 1, 1), (16, 1, 1, 2), (8, 1, 2, 4)]:
-        model = network("mobilenet_v2", output_stride=output_stride, aspp_depth=16)
+        model = mobilenet(output_stride=output_stride)
         assert _rate(model, unit.format(6)) == first
         assert _rate(model, unit.format(13)) == middle
         assert _rate(model, unit.format(14)) == last
@@ -155,14 +155,11 @@ def test_mobilenet_rates_and_low_level_features(network):
     assert low_level is model.get_layer(unit.format(2) + ".activation").output
 
 
-def test_mobilenet_width_rounds_to_eight_at_width_one_only():
-    channels = {
-        width: DeepLabV3Plus("mobilenet_v2", width_multiplier=width, aspp=False, decoder=False)
-        .get_layer("MobilenetV2.expanded_conv_1.project")
-        .filters
-        for width in (0.5, 0.35)
-    }
-    assert channels == {0.5: 12, 0.35: 8}
+def test_mobilenet_width_rounds_to_eight_at_width_one_only(network, mobilenet):
+    for model, channels in [(mobilenet(), 6), (network("mobilenet_v2"), 24)]:
+        assert model.get_layer("MobilenetV2.expanded_conv_1.project").filters == channels
+        expanded = model.get_layer("MobilenetV2.expanded_conv_2.expand").filters
+        assert expanded == {6: 40, 24: 144}[channels]
 
 
 @pytest.mark.parametrize(

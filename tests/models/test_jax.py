@@ -7,23 +7,22 @@ import sys
 
 import numpy as np
 
-from models import DeepLabV3Plus
-
-OPTIONS = {
-    "backbone": "mobilenet_v2",
-    "num_classes": 3,
-    "width_multiplier": 0.1,
-    "atrous_rates": (2,),
-    "aspp_depth": 8,
-    "decoder_depth": 8,
-}
 SCRIPT = """
 import json, sys
 import keras, numpy as np
+from functools import partial
 from models import DeepLabV3Plus
+from models.backbones import resnet_v1_beta
+from models.variants import BACKBONES, Backbone
 
-folder = sys.argv[1]
-model = DeepLabV3Plus(**json.loads(sys.argv[2]))
+folder, config = sys.argv[1], json.loads(sys.argv[2])
+resnet_v1_beta._BOTTLENECK_CHANNELS = (4, 8, 16, 32)
+BACKBONES["tiny"] = Backbone(
+    scope="resnet_v1_50",
+    build=partial(resnet_v1_beta.resnet_v1_beta, units=(2, 1, 1, 1)),
+    options=frozenset({"multi_grid", "bounded_activation"}),
+)
+model = DeepLabV3Plus.from_config(config)
 model.load_weights(f"{folder}/model.weights.h5")
 images = np.load(f"{folder}/images.npy")
 logits = model.predict_on_batch(images)
@@ -46,8 +45,8 @@ json.dump(
 """
 
 
-def test_network_computes_and_trains_on_jax_without_tensorflow(tmp_path):
-    model = DeepLabV3Plus(**OPTIONS)
+def test_network_computes_and_trains_on_jax_without_tensorflow(tiny, tmp_path):
+    model = tiny()
     model.save_weights(tmp_path / "model.weights.h5")
     images = np.random.default_rng(0).uniform(-1, 1, (2, 34, 21, 3)).astype("float32")
     np.save(tmp_path / "images.npy", images)
@@ -61,7 +60,7 @@ def test_network_computes_and_trains_on_jax_without_tensorflow(tmp_path):
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }
     run = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path), json.dumps(OPTIONS)],
+        [sys.executable, "-c", SCRIPT, str(tmp_path), json.dumps(model.get_config())],
         env=environment,
         capture_output=True,
         text=True,
@@ -72,8 +71,8 @@ def test_network_computes_and_trains_on_jax_without_tensorflow(tmp_path):
     assert not result["tensorflow"]
     assert np.isfinite(result["loss"])
     assert {
-        "MobilenetV2.Conv/kernel",
-        "MobilenetV2.Conv.BatchNorm/moving_variance",
+        "resnet_v1_50.conv1_1/kernel",
+        "resnet_v1_50.conv1_1.BatchNorm/moving_variance",
         "aspp1_depthwise/kernel",
         "logits.semantic/bias",
     } <= set(result["changed"])
