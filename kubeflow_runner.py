@@ -1,6 +1,6 @@
 """Compiles the same pipeline for Kubeflow Pipelines v2 and says where the file is.
 
-    python kubeflow_runner.py --data-dir gs://bucket/tfrecords --pipeline-root gs://bucket/runs
+python kubeflow_runner.py --data-dir gs://bucket/tfrecords --pipeline-root gs://bucket/runs
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Runs the pipeline on this machine: Beam in this process, ML Metadata in SQLite.
 
-    python local_runner.py
-    python local_runner.py --dataset pascal --data-dir VOCdevkit
+python local_runner.py
+python local_runner.py --dataset pascal --data-dir VOCdevkit
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Packages the pipeline for container images and Beam workers; requirements.lock has the versions."""
+"""Packages the pipeline for images and Beam workers; requirements.lock has the versions."""
 
 from setuptools import find_packages, setup
 

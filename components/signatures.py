@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.transform import preprocessing
 from components.dataset import records
+from components.transform import preprocessing
 from models.confusion import confusion_matrix
 
 SERVING = "serving_default"

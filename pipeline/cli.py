@@ -64,9 +64,7 @@ def print_plan(console: Console, config: PipelineConfig, pipeline) -> None:
     console.print_json(config.to_json())
 
 
-def run(
-    main: Callable[[argparse.Namespace, Console], None], arguments: argparse.Namespace
-) -> None:
+def run(main: Callable[[argparse.Namespace, Console], None], arguments: argparse.Namespace) -> None:
     """Calls `main` and exits with 0, or with the code of the error it raised.
 
     Errors meant for people are printed as one message; anything else is a crash and keeps its

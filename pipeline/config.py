@@ -59,7 +59,7 @@ class DataOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ModelOptions:
-    """The arguments of `models.DeepLabV3Plus`, which checks them; the data set gives the classes."""
+    """Arguments of `models.DeepLabV3Plus`, which checks them; the data set gives the classes."""
 
     backbone: str = "mobilenet_v2"
     """A variant of the backbone registry."""
@@ -183,7 +183,9 @@ def override(config: PipelineConfig, assignments: list[str]) -> PipelineConfig:
             known = _paths(values)
             close = difflib.get_close_matches(path, known, n=3, cutoff=0.5)
             hint = f"use {' or '.join(close)}" if close else "see --dry-run for all values"
-            raise ConfigError(f"expected a value of the configuration; got {path!r}; to fix, {hint}")
+            raise ConfigError(
+                f"expected a value of the configuration; got {path!r}; to fix, {hint}"
+            )
         try:
             section[leaf] = json.loads(text)
         except json.JSONDecodeError:

@@ -32,9 +32,15 @@ def examine(output: Path, min_free_disk_gb: float) -> list[Check]:
         output: the root of everything a run writes.
         min_free_disk_gb: a run needs so much free space below it, in GB of 1e9 bytes.
     """
-    return [_python(), _glibc(), _tfx(), _memory(), _gpu(), _writable(output)] + (
-        [_disk(output, min_free_disk_gb)]
-    )
+    return [
+        _python(),
+        _glibc(),
+        _tfx(),
+        _memory(),
+        _gpu(),
+        _writable(output),
+        _disk(output, min_free_disk_gb),
+    ]
 
 
 def require_healthy(checks: list[Check]) -> None:
@@ -72,7 +78,9 @@ def _python() -> Check:
     return Check(
         "Python",
         version,
-        "" if supported else "expected Python 3.11, 3.12 or 3.13; to fix, install one of them and "
+        ""
+        if supported
+        else "expected Python 3.11, 3.12 or 3.13; to fix, install one of them and "
         "run make setup PYTHON=python3.11",
     )
 

@@ -40,7 +40,7 @@ class Environment:
     """Connection of ML Metadata; None where the orchestrator has its own."""
 
     exclude_candidate: bool = True
-    """Whether the baseline is resolved by our own strategy; Kubeflow's compiler knows only TFX's."""
+    """Whether our own strategy resolves the baseline; Kubeflow's compiler knows only TFX's."""
 
     enable_cache: bool = True
     """Whether finished steps are reused."""
@@ -139,9 +139,7 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(
-                base_directory=environment.serving_dir
-            )
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=environment.serving_dir)
         ),
     )
     return tfx.dsl.Pipeline(

@@ -29,10 +29,11 @@ def compile_pipeline(
             "to fix, change it with --set name=…"
         )
     root = arguments.pipeline_root.rstrip("/")
+    records = arguments.data_dir or f"{root}/data/{config.data.dataset}"
     pipeline = create_pipeline(
         config,
         Environment(
-            records=arguments.data_dir or f"{root}/data/{config.data.dataset}",
+            records=records,
             pipeline_root=f"{root}/artifacts",
             serving_dir=f"{root}/serving/{config.name}",
             training_dir=f"{root}/training",
@@ -54,7 +55,7 @@ def compile_pipeline(
     runner.run(pipeline, write_out=True)
     console.print(f"Compiled to {output / f'{config.name}.yaml'}", highlight=False)
     console.print(
-        f"It runs the image {arguments.image}, reads {pipeline.components[0].exec_properties['input_base']} "
-        f"and writes below {root}. It has not been run on a cluster.",
+        f"It runs the image {arguments.image}, reads {records} and writes below {root}. "
+        "It has not been run on a cluster.",
         highlight=False,
     )

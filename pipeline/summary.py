@@ -57,7 +57,9 @@ def _scores(evaluation: Evaluation) -> Table:
         label = name.removeprefix("iou/").replace("mean_iou", "mean IoU").replace("_", " ")
         cells = [f"{100 * value:.1f}"]
         cells += (
-            ["–", "–"] if math.isnan(base) else [f"{100 * base:.1f}", f"{100 * (value - base):+.1f}"]
+            ["–", "–"]
+            if math.isnan(base)
+            else [f"{100 * base:.1f}", f"{100 * (value - base):+.1f}"]
         )
         table.add_row(label, *cells, style="bold" if name == "mean_iou" else "")
     return table
@@ -68,9 +70,7 @@ def _times(steps: dict[str, Step]) -> Table:
     table.add_column("step")
     table.add_column("seconds", justify="right")
     for step in sorted(steps.values(), key=lambda step: step.execution_id):
-        table.add_row(
-            step.node_id, "cached" if step.state == "cached" else f"{step.seconds:.1f}"
-        )
+        table.add_row(step.node_id, "cached" if step.state == "cached" else f"{step.seconds:.1f}")
     return table
 
 

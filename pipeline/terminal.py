@@ -1,4 +1,4 @@
-"""What a person sees of a local run: one line a step, our own messages, everything else in a log."""
+"""What a person sees of a local run: steps and our own messages; the rest goes to a log."""
 
 import contextlib
 import logging

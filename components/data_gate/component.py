@@ -118,9 +118,7 @@ def _anomalies(artifact) -> list[str]:
     """One line for each anomaly: split, feature, what is wrong."""
     lines = []
     for split in artifact_utils.decode_split_names(artifact.split_names):
-        path = os.path.join(
-            artifact_utils.get_split_uri([artifact], split), _ANOMALIES_FILE
-        )
+        path = os.path.join(artifact_utils.get_split_uri([artifact], split), _ANOMALIES_FILE)
         with tf.io.gfile.GFile(path, "rb") as file:
             found = anomalies_pb2.Anomalies.FromString(file.read())
         if found.HasField("dataset_anomaly_info"):

@@ -59,9 +59,7 @@ def prepare_records(
             for split in SPLITS:
                 records.check_split(folder, patterns[split], split)
             return folder
-        names = {
-            split: voc.picture_names(root, split)[: limits[split] or None] for split in SPLITS
-        }
+        names = {split: voc.picture_names(root, split)[: limits[split] or None] for split in SPLITS}
         origin = {"voc": str(root.resolve()), "names": names, "files": _file_stamp(root, names)}
         splits = {split: voc.read_pictures(root, names[split], dataset) for split in SPLITS}
     digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:12]
@@ -92,7 +90,10 @@ def _file_stamp(root: Path, names: dict[str, list[str]]) -> str:
     """A hash of size and time of every file used, so that replaced pictures are converted again."""
     digest = hashlib.sha256()
     for name in sorted({name for split in names.values() for name in split}):
-        for path in (root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png"):
+        for path in (
+            root / "JPEGImages" / f"{name}.jpg",
+            root / "SegmentationClass" / f"{name}.png",
+        ):
             if path.exists():
                 status = os.stat(path)
                 digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())

@@ -114,9 +114,7 @@ def is_current(folder: Path, source: str) -> bool:
 
 def record_files(folder: str | Path, pattern: str) -> list[str]:
     """The files in `folder` that match `pattern`, sorted."""
-    return sorted(
-        path for path in glob.glob(os.path.join(folder, pattern)) if os.path.isfile(path)
-    )
+    return sorted(path for path in glob.glob(os.path.join(folder, pattern)) if os.path.isfile(path))
 
 
 def read_examples(files: list[str]) -> Iterator[tf.train.Example]:

@@ -5,8 +5,8 @@ import json
 from tensorflow_model_analysis.proto import config_pb2
 
 from components import signatures
-from components.fingerprint import source_fingerprint
 from components.evaluator.options import EvaluationOptions
+from components.fingerprint import source_fingerprint
 from schemas import Dataset
 
 _MODULE = "components.evaluator.metrics"

@@ -63,8 +63,7 @@ def _computations(
         matrix_key = metric_types.MetricKey(name=_MATRIX_NAME, model_name=model_name)
         empty = np.zeros((num_classes, num_classes), np.int64)
         keys = {
-            name: metric_types.MetricKey(name=name, model_name=model_name)
-            for name in values(empty)
+            name: metric_types.MetricKey(name=name, model_name=model_name) for name in values(empty)
         }
 
         def result(found, matrix_key=matrix_key, keys=keys):
@@ -116,7 +115,9 @@ class PixelAccuracy(_MatrixMetric):
     """Share of the labelled pixels that are predicted right."""
 
     def __init__(self, num_classes: int, source: str = "", name: str = "pixel_accuracy"):
-        super().__init__(name, lambda m: {name: float(metrics.pixel_accuracy(m))}, num_classes, source)
+        super().__init__(
+            name, lambda m: {name: float(metrics.pixel_accuracy(m))}, num_classes, source
+        )
 
 
 class ClassIoU(_MatrixMetric):

@@ -14,7 +14,7 @@ class Evaluation:
     """The candidate's and the baseline's numbers and the gate's verdict."""
 
     candidate: Metrics
-    """Metrics over the whole split: `mean_iou`, `pixel_accuracy`, `iou/<class>`, `example_count`."""
+    """Over the whole split: `mean_iou`, `pixel_accuracy`, `iou/<class>`, `example_count`."""
 
     baseline: Metrics | None
     """The same of the last blessed model; None where there was none."""

@@ -1,1 +1,1 @@
-"""The proof that the exported model serves: a fresh process, TensorFlow's own loader, real files."""
+"""Proves that the exported model serves: fresh process, TensorFlow's own loader, real files."""

@@ -6,8 +6,9 @@ file imports nothing of the project: what it proves must not depend on the code 
 
     python probe.py MODEL REQUESTS REPLIES
 
-REQUESTS is a JSON list of objects `{"signature": …, "input": …, "values": [base64, …]}`, REPLIES
-is written as the list of what came back: `{output: {"shape": […], "values": […]}}`, bytes in base64.
+REQUESTS is a JSON list of objects `{"signature": …, "input": …, "values": [base64, …]}`. REPLIES
+is written as the list of what came back, `{output: {"shape": […], "values": […]}}` with bytes in
+base64.
 """
 
 import base64
@@ -23,7 +24,9 @@ def main(model: str, requests_path: str, replies_path: str) -> None:
         requests = json.load(file)
     replies = []
     with tf.Session(graph=tf.Graph()) as session:
-        meta_graph = tf.saved_model.loader.load(session, [tf.saved_model.tag_constants.SERVING], model)
+        meta_graph = tf.saved_model.loader.load(
+            session, [tf.saved_model.tag_constants.SERVING], model
+        )
         for request in requests:
             signature = meta_graph.signature_def[request["signature"]]
             values = [base64.b64decode(value) for value in request["values"]]

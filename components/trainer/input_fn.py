@@ -96,9 +96,7 @@ def training_batches(
     first_epoch, done_of_epoch = divmod(first, num_records)
 
     def shuffled(epoch):
-        return records.shuffle(
-            shuffle_buffer, seed=seed + epoch, reshuffle_each_iteration=False
-        )
+        return records.shuffle(shuffle_buffer, seed=seed + epoch, reshuffle_each_iteration=False)
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
     numbered = tf.data.Dataset.zip(

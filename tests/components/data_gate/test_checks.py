@@ -48,8 +48,16 @@ MASK = np.zeros((20, 30), np.uint8)
         (record(image=b"no picture"), f"corrupt {IMAGE}", "Unknown image"),
         (record(image=b""), f"corrupt {IMAGE}", "empty"),
         (record(label=b"no mask"), f"corrupt {LABEL}", ""),
-        (record(label=encode(MASK.T)), "mask of another size", "the picture is 30x20, the mask 20x30"),
-        (record(label=encode(MASK + 9)), "label out of range", "expected 0-2 or 255 (ignore), got 9"),
+        (
+            record(label=encode(MASK.T)),
+            "mask of another size",
+            "the picture is 30x20, the mask 20x30",
+        ),
+        (
+            record(label=encode(MASK + 9)),
+            "label out of range",
+            "expected 0-2 or 255 (ignore), got 9",
+        ),
         (record(label=encode(MASK + 255)), "nothing to learn", "every pixel"),
         (without(LABEL), "missing feature", LABEL),
         (without(IMAGE), "missing feature", IMAGE),

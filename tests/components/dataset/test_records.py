@@ -52,7 +52,11 @@ def read(folder, split):
 def test_voc_is_found_at_every_level_and_converted(voc_root, tmp_path, levels):
     source = [voc_root, voc_root.parent, voc_root.parent.parent][levels]
     folder = convert(source, tmp_path / "out")
-    first = next(e for e in read(folder, "train") if e.features.feature[records.WIDTH].int64_list.value[0] == 30)
+    first = next(
+        e
+        for e in read(folder, "train")
+        if e.features.feature[records.WIDTH].int64_list.value[0] == 30
+    )
     feature = first.features.feature
     assert set(records.KEYS) == set(feature)
     assert feature[records.FILENAME].bytes_list.value[0] == b"a.jpg"
@@ -91,8 +95,14 @@ def damage_colours(root):
         (damage_label, r"expected labels 0-20 or 255.*got \[77\] in .*b\.png"),
         (damage_colours, r"expected a palette or 8-bit grey mask; got mode RGB in .*b\.png"),
         (lambda r: (r / "JPEGImages/b.jpg").unlink(), r"got .*b\.jpg \(no such file\)"),
-        (lambda r: (r / "JPEGImages/b.jpg").write_bytes(b"x"), r"expected a readable picture.*b\.jpg"),
-        (lambda r: (r / "ImageSets/Segmentation/val.txt").write_text(""), r"val\.txt; got an empty file"),
+        (
+            lambda r: (r / "JPEGImages/b.jpg").write_bytes(b"x"),
+            r"expected a readable picture.*b\.jpg",
+        ),
+        (
+            lambda r: (r / "ImageSets/Segmentation/val.txt").write_text(""),
+            r"val\.txt; got an empty file",
+        ),
         (lambda r: (r / "ImageSets/Segmentation/val.txt").unlink(), r"val\.txt; got no such file"),
     ],
 )
@@ -125,9 +135,15 @@ def empty(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: [p.unlink() for p in f.glob("val-*")], "matching 'val-\\*' for the val split.*got none"),
+        (
+            lambda f: [p.unlink() for p in f.glob("val-*")],
+            "matching 'val-\\*' for the val split.*got none",
+        ),
         (empty, "expected at least one record in the val split; got 4 empty file"),
-        (lambda f: next(f.glob("val-*")).write_bytes(b"text, no records"), "expected a TFRecord file"),
+        (
+            lambda f: next(f.glob("val-*")).write_bytes(b"text, no records"),
+            "expected a TFRecord file",
+        ),
         (drop_key, f"got a record without {records.IMAGE}"),
     ],
 )
@@ -139,7 +155,9 @@ def test_bad_records_are_refused_at_the_door(voc_root, tmp_path, damage, message
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(DataError, match=r"expected a folder in --data-dir; got .*nowhere.*not exist"):
+    with pytest.raises(
+        DataError, match=r"expected a folder in --data-dir; got .*nowhere.*not exist"
+    ):
         convert(tmp_path / "nowhere", tmp_path / "out")
 
 

@@ -90,8 +90,10 @@ def test_exact_however_the_pictures_are_spread(masks, parts):
 
 @pytest.mark.parametrize(
     ("output", "message"),
-    [(signatures.LABELS_OUT_OF_RANGE, "labels out of range"),
-     (signatures.UNDECODABLE, "cannot be decoded")],
+    [
+        (signatures.LABELS_OUT_OF_RANGE, "labels out of range"),
+        (signatures.UNDECODABLE, "cannot be decoded"),
+    ],
 )
 def test_unclean_records_are_refused(masks, output, message):
     (row, *_) = elements(*masks)
@@ -123,8 +125,12 @@ def test_thresholds_hold_for_the_whole_split_only():
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"min_mean_iou": 40}, "min_mean_iou"), ({"slices": ("colour",)}, "slices"),
-     ({"batch_size": 0}, "batch_size"), ({"max_mean_iou_drop": -0.1}, "max_mean_iou_drop")],
+    [
+        ({"min_mean_iou": 40}, "min_mean_iou"),
+        ({"slices": ("colour",)}, "slices"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"max_mean_iou_drop": -0.1}, "max_mean_iou_drop"),
+    ],
 )
 def test_bad_options_name_the_field(change, field):
     with pytest.raises(ValueError, match=rf"expected evaluation\.{field}.*got.*to fix"):

@@ -15,9 +15,7 @@ from components.transform import preprocessing
 
 CROP = 65
 CONFIG = {"crop_size": CROP, "num_classes": 4, "ignore_label": 255}
-RAW = {
-    key: tf.io.FixedLenFeature([1], tf.string) for key in (records.IMAGE, records.LABEL)
-}
+RAW = {key: tf.io.FixedLenFeature([1], tf.string) for key in (records.IMAGE, records.LABEL)}
 
 
 def encode(pixels: np.ndarray, kind: str = "PNG") -> bytes:
@@ -65,7 +63,9 @@ def run(layer, images: list[bytes], labels: list[bytes]) -> dict[str, np.ndarray
 def test_small_picture_keeps_its_pixels_and_is_padded(transformed, pictures):
     image, label = pictures[0]
     out = run(transformed, [encode(image)], [encode(label)])
-    np.testing.assert_allclose(out["image"][0, :40, :50], image.astype(float) * 2 / 255 - 1, atol=1e-6)
+    np.testing.assert_allclose(
+        out["image"][0, :40, :50], image.astype(float) * 2 / 255 - 1, atol=1e-6
+    )
     np.testing.assert_array_equal(out["image"][0, 40:], 0)
     np.testing.assert_array_equal(out["image"][0, :, 50:], 0)
     np.testing.assert_array_equal(out["label"][0, :40, :50], label)
@@ -110,7 +110,10 @@ def test_a_bad_file_is_flagged_and_fails_no_other(transformed, pictures):
 
 
 def test_order_of_a_batch_is_kept(transformed, pictures):
-    files = [encode(image, kind) for (image, _), kind in zip(pictures, ["PNG", "BMP", "PNG"])]
+    files = [
+        encode(image, kind)
+        for (image, _), kind in zip(pictures, ["PNG", "BMP", "PNG"], strict=True)
+    ]
     out = run(transformed, files, [encode(label) for _, label in pictures])
     assert out["original_size"].tolist() == [[40, 50], [65, 65], [130, 90]]
 
@@ -121,8 +124,13 @@ def test_serving_needs_no_mask(transformed, pictures):
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((500, 375), (500, 375)), ((513, 513), (513, 513)),
-                           ((1026, 513), (513, 256)), ((3000, 2), (513, 1))],
+    ("size", "expected"),
+    [
+        ((500, 375), (500, 375)),
+        ((513, 513), (513, 513)),
+        ((1026, 513), (513, 256)),
+        ((3000, 2), (513, 1)),
+    ],
 )
 def test_fit_size(size, expected):
     fitted = preprocessing.fit_size(tf.constant(size[0]), tf.constant(size[1]), 513)

@@ -1,0 +1,180 @@
+"""The whole pipeline on real pictures, as a user runs it; ML Metadata is the witness.
+
+The tests stand in the order of one story and share its output folder.
+"""
+
+import json
+import shutil
+
+import pytest
+
+from pipeline import lineage
+
+pytestmark = pytest.mark.slow
+
+NODES = {
+    "ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate",
+    "Transform", "Trainer", "Baseline", "Evaluator", "Report", "ServingCheck", "Pusher",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def arguments(shared_data):
+    """A minute of fine-tuning from the official checkpoint on a few pictures."""
+    changes = {
+        "data.train_limit": 16,
+        "data.val_limit": 12,
+        "data.crop_size": 193,
+        "model.width_multiplier": 0.5,
+        "model.atrous_rates": "[]",
+        "model.decoder": "false",
+        "training.steps": 6,
+        "training.steps_per_epoch": 2,
+        "training.batch_size": 4,
+        "training.learning_rate": 1e-6,
+        "training.fine_tune_batch_norm": "false",
+        "training.initial_weights": shared_data / "checkpoints/deeplabv3_mnv2_dm05_pascal",
+        "training.initial_weights_scope": "all",
+        "evaluation.min_mean_iou": 0.3,
+    }
+    return (
+        "--dataset", "pascal", "--data-dir", str(shared_data / "VOCdevkit"),
+        *(word for path, value in changes.items() for word in ("--set", f"{path}={value}")),
+    )  # fmt: skip
+
+
+def test_a_run_killed_in_training_goes_on_and_pushes(checkout, arguments):
+    seen = checkout.run_and_kill(*arguments, when="step 4/6")
+    assert "step 4/6" in seen
+    assert checkout.pushed() == []
+    done = checkout.run(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Training goes on after epoch 2" in done.stdout
+    assert "step 2/6" not in done.stdout and "step 6/6" in done.stdout
+    assert "blessed, proven to serve and pushed" in done.stdout
+
+    steps = checkout.steps()
+    assert steps.keys() == NODES
+    assert {node for node, step in steps.items() if step.state == "cached"} >= {
+        "ImportExampleGen", "DataGate", "Transform",
+    }  # fmt: skip
+    assert checkout.executions("Trainer") == ["running", "complete"]
+    assert checkout.executions("Evaluator") == ["complete"]
+    assert len(checkout.pushed()) == 1
+    assert not list((checkout.output / "training").glob("*/*"))
+    artifacts = [artifact.type for artifact in checkout.store().get_artifacts()]
+    for kind in ("Examples", "Schema", "DataReport", "TransformGraph", "Model", "ModelRun",
+                 "ModelEvaluation", "ModelBlessing", "InfraBlessing", "PicturesPage",
+                 "PushedModel"):  # fmt: skip
+        assert artifacts.count(kind) == 1 + (kind in ("Model", "ModelRun")), kind
+
+
+def test_the_page_shows_scores_and_pictures(checkout):
+    (page,) = checkout.steps()["Report"].outputs["page"]
+    with open(f"{page.uri}/index.html") as file:
+        html = file.read()
+    assert html.count('alt="prediction of') == 12
+    assert "mean IoU" in html and "blessed" in html and "person" in html
+
+
+def test_an_identical_run_trains_nothing_and_pushes_nothing(checkout, arguments):
+    before = checkout.pushed()
+    done = checkout.run(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing new" in done.stdout
+    states = {node: step.state for node, step in checkout.steps().items()}
+    assert {node for node, state in states.items() if state != "cached"} <= {"Baseline"}
+    assert checkout.executions("Trainer").count("complete") == 1
+    assert checkout.pushed() == before
+
+
+def test_a_worse_model_is_refused_and_not_pushed(checkout, arguments):
+    before = checkout.pushed()
+    done = checkout.run(*arguments, "--set", "training.initial_weights=null")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "required is at least 0.3000" in done.stdout
+    assert "against the baseline" in done.stdout
+    assert "nothing was pushed" in done.stdout
+    assert checkout.pushed() == before
+    assert checkout.executions("Trainer").count("complete") == 2
+    steps = checkout.steps()
+    assert steps["ServingCheck"].state == "complete"
+    assert steps["Pusher"].outputs["pushed_model"][0].properties["pushed"] == 0
+
+
+def test_touching_a_model_file_trains_again_and_keeps_the_data_steps(checkout, arguments):
+    before = checkout.pushed()
+    source = checkout.folder / "models" / "head.py"
+    source.write_text(source.read_text() + "\n# touched\n")
+    done = checkout.run(*arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    states = {node: step.state for node, step in checkout.steps().items()}
+    after = {"Trainer", "Evaluator", "Report", "ServingCheck", "Pusher"}
+    assert {node for node, state in states.items() if state == "complete"} >= after
+    assert {node for node, state in states.items() if state == "cached"} >= {
+        "ImportExampleGen", "StatisticsGen", "DataGate", "Transform",
+    }  # fmt: skip
+    pushed = checkout.pushed()
+    assert len(pushed) == len(before) + 1 and set(before) < set(pushed)
+
+
+def test_every_model_can_be_traced_to_its_data(checkout):
+    store = checkout.store()
+    steps = {step.execution_id: step for step in lineage.all_steps(store)}
+    pushed = checkout.steps()["Pusher"]
+    seen, todo = set(), [pushed.execution_id]
+    while todo:
+        execution = todo.pop()
+        seen.add(steps[execution].node_id)
+        inputs = [
+            event.artifact_id
+            for event in store.get_events_by_execution_ids([execution])
+            if event.type == event.INPUT
+        ]
+        producers = store.get_events_by_artifact_ids(inputs) if inputs else []
+        todo += [
+            event.execution_id
+            for event in producers
+            if event.type == event.OUTPUT and event.execution_id not in todo
+        ]
+    assert {"Trainer", "Transform", "ImportExampleGen", "Evaluator", "ServingCheck"} <= seen
+
+
+def test_bad_records_stop_at_the_gate(checkout, arguments, tmp_path):
+    import tensorflow as tf
+
+    from components.dataset import records
+
+    (good,) = (checkout.output / "data").glob("pascal-*")
+    bad = tmp_path / "records"
+    shutil.copytree(good, bad)
+    path = records.record_files(bad, "val-*")[0]
+    examples = list(records.read_examples([path]))
+    image = examples[-1].features.feature[records.IMAGE].bytes_list
+    image.value[0] = image.value[0][: len(image.value[0]) // 2]
+    name = examples[-1].features.feature[records.FILENAME].bytes_list.value[0].decode()
+    with tf.io.TFRecordWriter(path) as writer:
+        for example in examples:
+            writer.write(example.SerializeToString())
+    trained = checkout.executions("Trainer")
+    done = checkout.run(*arguments, "--data-dir", str(bad))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert f"val {name}: corrupt image/encoded" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert checkout.steps()["DataGate"].state == "failed"
+    assert checkout.executions("Trainer") == trained
+
+
+def test_kubeflow_compiles_the_same_graph(checkout):
+    import yaml
+
+    done = checkout.run("--pipeline-root", "gs://bucket/runs", runner="kubeflow_runner.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    compiled = checkout.output / "deeplab.yaml"
+    assert str(compiled) in done.stdout
+    spec = yaml.safe_load(compiled.read_text())
+    assert spec["schemaVersion"] == "2.1.0"
+    tasks = set(spec["root"]["dag"]["tasks"])
+    assert {node.lower() for node in NODES - {"Baseline"}} <= {task.lower() for task in tasks}
+    assert "DataGate" in spec["root"]["dag"]["tasks"]["Transform"]["dependentTasks"]
+    assert json.dumps(spec).count("source_fingerprint") >= 4
