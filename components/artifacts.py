@@ -10,6 +10,6 @@ class DataReport(Artifact):
 
 
 class PicturesPage(Artifact):
-    """An HTML page with predictions and scores, `index.html`."""
+    """Predictions and scores as a page, `index.html`, and the first predictions as a picture."""
 
     TYPE_NAME = "PicturesPage"

@@ -32,8 +32,8 @@ class SamplePicture(NamedTuple):
     """A rendered picture: image uint8 RGB, label uint8 class ids and 255 on object borders."""
 
     name: str
-    image_HW3: np.ndarray  # noqa: N815
-    label_HW: np.ndarray  # noqa: N815
+    image_HW3: np.ndarray
+    label_HW: np.ndarray
 
 
 class EncodedPicture(NamedTuple):

@@ -16,7 +16,7 @@ from components import signatures
 from components.artifacts import PicturesPage
 from components.dataset import records
 from components.evaluator.results import load_evaluation
-from components.report.page import Picture, render_page
+from components.report.page import Picture, contact_sheet, render_page
 from models import metrics
 
 
@@ -31,23 +31,28 @@ def Report(
     pictures: tfx.dsl.components.Parameter[int],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
-    """Writes `index.html` with the scores and `pictures` predictions of `split`."""
+    """Writes `index.html` with the scores and `pictures` predictions of `split`.
+
+    `predictions.png` beside it shows the first of them.
+    """
     del source_fingerprint  # part of the cache key only
     description = schemas.load(dataset)
     files = tf.io.gfile.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*"))
     stream = tf.data.TFRecordDataset(sorted(files), "GZIP").as_numpy_iterator()
+    shown = _predict(
+        path_utils.serving_model_path(model.uri),
+        list(itertools.islice(stream, pictures)),
+        description.num_classes,
+    )
     html = render_page(
-        description,
-        load_evaluation(evaluation.uri),
-        _predict(
-            path_utils.serving_model_path(model.uri),
-            list(itertools.islice(stream, pictures)),
-            description.num_classes,
-        ),
-        title="DeepLab v3+ judged",
+        description, load_evaluation(evaluation.uri), shown, title="DeepLab v3+ judged"
     )
     with tf.io.gfile.GFile(os.path.join(page.uri, "index.html"), "w") as file:
         file.write(html)
+    sheet = io.BytesIO()
+    contact_sheet(shown, description).save(sheet, "PNG")
+    with tf.io.gfile.GFile(os.path.join(page.uri, "predictions.png"), "wb") as file:
+        file.write(sheet.getvalue())
 
 
 def _predict(model: str, examples: list[bytes], num_classes: int) -> list[Picture]:

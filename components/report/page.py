@@ -44,6 +44,30 @@ def colourise(label_HW: np.ndarray, dataset: Dataset) -> bytes:
     return encoded.getvalue()
 
 
+def contact_sheet(pictures: list[Picture], dataset: Dataset, columns: int = 6) -> Image.Image:
+    """One picture of the first `columns` predictions: image above truth above prediction."""
+    cell, gap = 160, 8
+    shown = pictures[:columns]
+    sheet = Image.new(
+        "RGB", (len(shown) * (cell + gap) + gap, 3 * (cell + gap) + gap), (255, 255, 255)
+    )
+    for column, picture in enumerate(shown):
+        views = (
+            picture.image,
+            colourise(picture.truth_HW, dataset),
+            colourise(picture.prediction_HW, dataset),
+        )
+        for row, encoded in enumerate(views):
+            view = Image.open(io.BytesIO(encoded)).convert("RGB")
+            smooth = Image.Resampling.LANCZOS if row == 0 else Image.Resampling.NEAREST
+            scale = cell / max(view.size)
+            view = view.resize([max(1, round(side * scale)) for side in view.size], smooth)
+            left = gap + column * (cell + gap) + (cell - view.width) // 2
+            top = gap + row * (cell + gap) + (cell - view.height) // 2
+            sheet.paste(view, (left, top))
+    return sheet
+
+
 def render_page(
     dataset: Dataset, evaluation: Evaluation, pictures: list[Picture], title: str
 ) -> str:

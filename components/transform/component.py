@@ -14,7 +14,7 @@ class TransformExecutor(Executor):
     decoded floats.
     """
 
-    def _GetDesiredBatchSize(self, data_format, schema):  # noqa: N802, the name is TFX's
+    def _GetDesiredBatchSize(self, data_format, schema):
         del data_format, schema
         return _BATCH_SIZE
 

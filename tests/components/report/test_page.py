@@ -1,0 +1,70 @@
+"""The pictures page: colours, numbers, and what it says of a refused model."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import schemas
+from components.evaluator.results import Evaluation
+from components.report.page import Picture, colourise, contact_sheet, render_page
+
+
+@pytest.fixture
+def dataset():
+    return schemas.load("sample")
+
+
+@pytest.fixture
+def picture():
+    image = io.BytesIO()
+    Image.new("RGB", (8, 6), "red").save(image, "PNG")
+    truth = np.zeros((6, 8), np.uint8)
+    truth[2:4], truth[0] = 1, 255
+    return Picture(
+        name="<one>.png",
+        image=image.getvalue(),
+        truth_HW=truth,
+        prediction_HW=np.ones((6, 8), np.uint8),
+        mean_iou=0.25,
+    )
+
+
+def evaluation(dataset, **changes) -> Evaluation:
+    names = {f"iou/{name}": 0.5 for name in dataset.class_names}
+    numbers = {"mean_iou": 0.123, "pixel_accuracy": 0.9, "example_count": 7.0, **names}
+    numbers[f"iou/{dataset.class_names[-1]}"] = math.nan
+    options = {"candidate": numbers, "baseline": None, "slices": {}, "reasons": (), **changes}
+    return Evaluation(**options)
+
+
+def test_colours_are_those_of_the_data_set(dataset, picture):
+    shown = Image.open(io.BytesIO(colourise(picture.truth_HW, dataset))).convert("RGB")
+    pixels = np.asarray(shown)
+    assert tuple(pixels[5, 0]) == dataset.classes[0].color
+    assert tuple(pixels[2, 0]) == dataset.classes[1].color
+    assert tuple(pixels[0, 0]) == (255, 255, 255)
+
+
+def test_page_says_what_was_measured_and_escapes_names(dataset, picture):
+    html = render_page(dataset, evaluation(dataset), [picture], title="Title")
+    for text in ("12.3 %", "90.0 %", "7 pictures", "blessed", "no baseline yet", "25.0 %"):
+        assert text in html, text
+    assert "&lt;one&gt;.png" in html and "<one>" not in html
+    assert f"without an IoU: {dataset.class_names[-1]}" in html
+    assert html.count("data:image/png;base64,") == 3
+
+
+def test_page_of_a_refused_model_says_why(dataset, picture):
+    refused = evaluation(
+        dataset, reasons=("mean_iou is 0.1230",), baseline={"mean_iou": 0.4, "pixel_accuracy": 0.8}
+    )
+    html = render_page(dataset, refused, [picture], title="Title")
+    assert "refused" in html and "mean_iou is 0.1230" in html and "baseline 40.0 %" in html
+
+
+def test_contact_sheet_has_a_column_for_each_picture(dataset, picture):
+    one, two = (contact_sheet([picture] * count, dataset) for count in (1, 2))
+    assert one.height == two.height and two.width - one.width == 168
