@@ -1,6 +1,6 @@
 """What should lie on disk for training: raw records, or pictures already resized?
 
-    python benchmarks/transform_storage.py --data-dir VOCdevkit
+    python -m benchmarks.transform_storage --data-dir VOCdevkit
 
 Compares, at 513 pixels and on the same pictures, raw records that go through the Transform graph
 in the input function with records of resized uint8 pixels (`tf.io.serialize_tensor`), both read

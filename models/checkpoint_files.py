@@ -6,6 +6,7 @@ import re
 import tarfile
 import tempfile
 import urllib.request
+import zlib
 from pathlib import Path
 
 import keras
@@ -97,12 +98,17 @@ def _unpack(archive: Path, cache: Path) -> Path:
             with tarfile.open(archive) as tar:
                 # Refuses members that would leave the folder.
                 tar.extractall(Path(folder) / "content", filter="data")
-        except (tarfile.TarError, EOFError) as error:
+        except (tarfile.TarError, EOFError, zlib.error) as error:
             raise ValueError(
                 f"expected a whole and harmless .tar.gz at {archive}; got {error}; to fix, "
                 "download it again from its publisher"
             ) from error
-        os.replace(Path(folder) / "content", target)
+        try:
+            os.replace(Path(folder) / "content", target)
+        except OSError:
+            # Another process that unpacks the same archive may have been faster.
+            if not target.exists():
+                raise
     return target
 
 

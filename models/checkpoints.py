@@ -119,9 +119,10 @@ def load_checkpoint(
         or (scope == "except_logits" and not name.startswith(logits))
     }
     unused = [name for name in checkpoint.values if name not in wanted]
-    if scope == "all":
-        _check_no_other_head([name for name in unused if not name.startswith(backbone)], checkpoint)
     _check_fits(wanted, checkpoint)
+    if scope == "all":
+        # The backbone of an ImageNet checkpoint has a classifier that no network here has.
+        _check_no_other_head([name for name in unused if not name.startswith(backbone)], checkpoint)
     for name, variable in wanted.items():
         variable.assign(checkpoint.values[name])
     return LoadReport(
@@ -212,14 +213,13 @@ def _read_official(prefix: str) -> _Checkpoint:
         names = sorted(reader.get_variable_to_shape_map())
         checkpoint = _Checkpoint(prefix)
         for name in names:
-            if name.split("/")[-1] not in (_DEPTHWISE_KERNEL, *_OFFICIAL_NAMES.values()):
-                if not name.endswith(_AVERAGE):
-                    checkpoint.others.append(name)
+            variable = name.removesuffix(_AVERAGE)
+            if variable.split("/")[-1] not in (_DEPTHWISE_KERNEL, *_OFFICIAL_NAMES.values()):
+                checkpoint.others.append(name)
             elif name + _AVERAGE in names:
-                checkpoint.values[name] = reader.get_tensor(name + _AVERAGE)
                 checkpoint.others.append(f"{name} (its moving average was)")
             else:
-                checkpoint.values[name] = reader.get_tensor(name)
+                checkpoint.values[variable] = reader.get_tensor(name)
     except tf.errors.OpError as error:
         raise ValueError(
             f"expected a readable TensorFlow checkpoint at {prefix}; got {error.message}; to fix, "

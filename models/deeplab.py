@@ -146,15 +146,13 @@ class DeepLabV3Plus(keras.Model):
 
     @property
     def backbone_layers(self) -> list[keras.Layer]:
-        """The layers that an ImageNet checkpoint initializes."""
-        scope = BACKBONES[self.backbone].scope + "."
-        return [layer for layer in self.layers if layer.name.startswith(scope)]
+        """The layers with weights that an ImageNet checkpoint initializes."""
+        return [layer for layer in self.layers if layer.weights and self._in_backbone(layer)]
 
     @property
     def head_layers(self) -> list[keras.Layer]:
-        """The layers of ASPP, decoder and logits, logits last."""
-        backbone = {layer.name for layer in self.backbone_layers}
-        return [layer for layer in self.layers if layer.weights and layer.name not in backbone]
+        """The layers with weights of ASPP, decoder and logits, logits last."""
+        return [layer for layer in self.layers if layer.weights and not self._in_backbone(layer)]
 
     @property
     def batch_norm_layers(self) -> list[keras.layers.BatchNormalization]:
@@ -167,6 +165,9 @@ class DeepLabV3Plus(keras.Model):
     def logits_layer(self) -> keras.layers.Conv2D:
         """The only layer whose shape depends on the number of classes."""
         return self.get_layer(head.LOGITS)
+
+    def _in_backbone(self, layer: keras.Layer) -> bool:
+        return layer.name.startswith(BACKBONES[self.backbone].scope + ".")
 
     def get_config(self) -> dict:
         """The arguments that build the same network again."""

@@ -23,6 +23,8 @@ class Step:
     execution_id: int
     state: str
     """`complete`, `cached`, `failed`, `running` (also: killed) or another of ML Metadata's."""
+    started: float
+    """Unix time in seconds."""
     seconds: float
     outputs: dict[str, list[Output]]
 
@@ -80,6 +82,7 @@ def _step(store: metadata_store.MetadataStore, execution: mlmd.Execution) -> Ste
         node_id=node,
         execution_id=execution.id,
         state=mlmd.Execution.State.Name(execution.last_known_state).lower(),
+        started=execution.create_time_since_epoch / 1000,
         seconds=milliseconds / 1000,
         outputs=outputs,
     )

@@ -55,9 +55,32 @@ def pascal() -> PipelineConfig:
     )
 
 
+def pascal_finetune() -> PipelineConfig:
+    """PASCAL VOC from the official MobileNetV2 0.5 checkpoint: a few careful steps on a CPU.
+
+    Command: `python local_runner.py --dataset pascal --data-dir VOCdevkit --recipe pascal_finetune
+    --set training.initial_weights=deeplabv3_mnv2_dm05_pascal`. The README has its result.
+    """
+    return PipelineConfig(
+        data=DataOptions(dataset="pascal", crop_size=513),
+        model=ModelOptions(width_multiplier=0.5, atrous_rates=(), decoder=False),
+        training=TrainingOptions(
+            steps=40,
+            steps_per_epoch=20,
+            batch_size=4,
+            learning_rate=1e-6,
+            schedule="constant",
+            fine_tune_batch_norm=False,
+            initial_weights_scope="all",
+        ),
+        evaluation=EvaluationOptions(min_mean_iou=0.60),
+    )
+
+
 RECIPES: dict[str, Callable[[], PipelineConfig]] = {
     "sample": sample,
     "pascal": pascal,
+    "pascal_finetune": pascal_finetune,
 }
 
 

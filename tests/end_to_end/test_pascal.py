@@ -25,22 +25,16 @@ def arguments(shared_data):
         "data.train_limit": 16,
         "data.val_limit": 12,
         "data.crop_size": 193,
-        "model.width_multiplier": 0.5,
-        "model.atrous_rates": "[]",
-        "model.decoder": "false",
         "training.steps": 6,
         "training.steps_per_epoch": 2,
-        "training.batch_size": 4,
-        "training.learning_rate": 1e-6,
-        "training.fine_tune_batch_norm": "false",
         "training.initial_weights": shared_data / "checkpoints/deeplabv3_mnv2_dm05_pascal",
-        "training.initial_weights_scope": "all",
         "evaluation.min_mean_iou": 0.3,
     }
     return (
-        "--dataset", "pascal", "--data-dir", str(shared_data / "VOCdevkit"),
+        *("--dataset", "pascal", "--recipe", "pascal_finetune"),
+        *("--data-dir", str(shared_data / "VOCdevkit")),
         *(word for path, value in changes.items() for word in ("--set", f"{path}={value}")),
-    )  # fmt: skip
+    )
 
 
 def test_a_run_killed_in_training_goes_on_and_pushes(checkout, arguments):

@@ -1,0 +1,189 @@
+"""What the whole pipeline costs over a bare training loop and a bare evaluation.
+
+    python -m benchmarks.pipeline_overhead --pictures 300
+
+Both read the same rendered TFRecords, train the same network for the same steps with the same
+augmentation, validate as often and evaluate the best epoch; the bare loop does only that, in one
+script, without TFX. Each runs in a process of its own, imports included. Then the peak memory of
+the pipeline's process during each step.
+"""
+
+import argparse
+import dataclasses
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import schemas
+from components.dataset.prepare import prepare_records
+from pipeline import lineage, recipes
+from pipeline.cli import REPOSITORY
+from pipeline.config import override
+
+_BATCH_SIZE = 12
+
+
+def _assignments(pictures: int) -> list[str]:
+    """Work that grows with the pictures: each is seen `_BATCH_SIZE` times."""
+    steps = pictures - pictures % 5
+    return [
+        f"data.train_limit={pictures}",
+        f"data.val_limit={max(pictures // 5, 8)}",
+        f"training.steps={steps}",
+        f"training.steps_per_epoch={steps // 5}",
+        f"training.batch_size={_BATCH_SIZE}",
+        "evaluation.min_mean_iou=0",
+    ]
+
+
+def bare(pictures: int, records: str) -> None:
+    """The bare loop: plain `tf.data`, plain `fit`, plain evaluation."""
+    import tensorflow as tf
+
+    from components.dataset.records import IMAGE, LABEL
+    from components.trainer import augmentation, optimization
+    from components.transform import preprocessing
+    from models import DeepLabV3Plus
+    from models.confusion import SegmentationMetrics
+    from models.losses import SegmentationLoss
+
+    config = override(recipes.sample(), _assignments(pictures))
+    options, crop = config.training, config.data.crop_size
+    dataset = schemas.load("sample")
+    spec = {key: tf.io.FixedLenFeature([], tf.string) for key in (IMAGE, LABEL)}
+
+    def decode(serialized):
+        row = tf.io.parse_single_example(serialized, spec)
+        image = preprocessing.decode_image(row[IMAGE])
+        label = preprocessing.decode_label(row[LABEL])
+        size = preprocessing.fit_size(tf.shape(image)[0], tf.shape(image)[1], crop)
+        image = tf.image.resize(image, size, antialias=True)
+        label = tf.image.resize(label, size, "nearest")
+        return preprocessing.normalise(image), tf.cast(label[..., 0], tf.int64)
+
+    def augment(number, row):
+        seed = tf.stack([tf.constant(options.seed, tf.int64), number])
+        return augmentation.augment(*row, seed, options, crop, dataset.ignore_label)
+
+    def files(split):
+        return tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(f"{records}/{split}-*")))
+
+    train = (
+        files("train").shuffle(options.shuffle_buffer, seed=0).repeat()
+        .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        .enumerate().map(augment, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(options.batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    )  # fmt: skip
+    val = (
+        files("val").map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(lambda image, label: augmentation.pad_to(image, label, crop, dataset.ignore_label))
+        .batch(8).prefetch(tf.data.AUTOTUNE)
+    )  # fmt: skip
+    model = DeepLabV3Plus(
+        num_classes=dataset.num_classes,
+        input_shape=(crop, crop, 3),
+        **dataclasses.asdict(config.model),
+    )
+    optimizer = optimization.build_optimizer(options, model)
+    model.compile(
+        optimizer,
+        SegmentationLoss(dataset.num_classes, dataset.ignore_label, options.loss),
+        [SegmentationMetrics(dataset.num_classes, dataset.ignore_label)],
+    )
+    model.fit(
+        train,
+        steps_per_epoch=options.steps_per_epoch,
+        epochs=options.steps // options.steps_per_epoch,
+        validation_data=val,
+        verbose=0,
+    )
+    model.evaluate(val, verbose=0)
+
+
+def _timed(command: list[str]) -> tuple[float, list[tuple[float, float]]]:
+    """Seconds of a command, and `(unix time, resident MB)` every fifth of a second."""
+    start = time.time()
+    process = psutil.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    samples = []
+    while process.poll() is None:
+        try:
+            samples.append((time.time(), process.memory_info().rss / 1e6))
+        except psutil.NoSuchProcess:
+            break
+        time.sleep(0.2)
+    if process.wait():
+        raise RuntimeError(
+            f"expected {' '.join(command)} to succeed; got exit {process.returncode}"
+        )
+    return time.time() - start, samples
+
+
+def main() -> None:
+    """Prints both times, their ratio, and the memory of every step."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=300)
+    parser.add_argument("--bare", metavar="RECORDS", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.bare:
+        bare(arguments.pictures, arguments.bare)
+        return
+    console = Console()
+    with tempfile.TemporaryDirectory() as folder:
+        assignments = _assignments(arguments.pictures)
+        config = override(recipes.sample(), assignments)
+        records = prepare_records(
+            schemas.load("sample"),
+            None,
+            Path(folder, "data"),
+            patterns={"train": config.data.train_pattern, "val": config.data.val_pattern},
+            limits={"train": config.data.train_limit, "val": config.data.val_limit},
+        )
+        bare_seconds, bare_memory = _timed(
+            [
+                sys.executable,
+                __file__,
+                "--pictures",
+                str(arguments.pictures),
+                "--bare",
+                str(records),
+            ]
+        )
+        seconds, samples = _timed(
+            [
+                *(sys.executable, str(REPOSITORY / "local_runner.py"), "--output", folder),
+                *("--data-dir", str(records)),
+                *(word for assignment in assignments for word in ("--set", assignment)),
+            ]
+        )
+        store = lineage.open_store(str(Path(folder, "metadata.sqlite")))
+        steps = sorted(lineage.latest_run(store).values(), key=lambda step: step.execution_id)
+    console.print(
+        f"{arguments.pictures} pictures: pipeline {seconds:.0f} s, bare {bare_seconds:.0f} s, "
+        f"ratio {seconds / bare_seconds:.2f}; peak of the bare process "
+        f"{max(megabytes for _, megabytes in bare_memory):.0f} MB"
+    )
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("step", "seconds", "peak MB"):
+        table.add_column(column, justify="left" if column == "step" else "right")
+    for step in steps:
+        inside = [
+            megabytes
+            for when, megabytes in samples
+            if step.started <= when <= step.started + max(step.seconds, 0.4)
+        ]
+        peak = f"{max(inside):.0f}" if inside else "–"
+        table.add_row(step.node_id, f"{step.seconds:.1f}", peak)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
