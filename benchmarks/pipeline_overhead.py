@@ -149,12 +149,8 @@ def main() -> None:
         )
         bare_seconds, bare_memory = _timed(
             [
-                sys.executable,
-                __file__,
-                "--pictures",
-                str(arguments.pictures),
-                "--bare",
-                str(records),
+                *(sys.executable, "-m", "benchmarks.pipeline_overhead"),
+                *("--pictures", str(arguments.pictures), "--bare", str(records)),
             ]
         )
         seconds, samples = _timed(

@@ -51,7 +51,8 @@ def load_evaluation(uri: str) -> Evaluation:
         for slice_key, metrics in result.slicing_metrics:
             label = ", ".join(f"{feature}: {value}" for feature, value in slice_key)
             found[role][label] = {
-                name: value["doubleValue"]
+                # A NaN comes as a string.
+                name: float(value["doubleValue"])
                 for name, value in metrics[""][""].items()
                 if "doubleValue" in value and not name.endswith("_diff")
             }
