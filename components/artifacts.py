@@ -1,4 +1,7 @@
-"""Artifact types of our own; everything else is a standard TFX artifact."""
+"""Artifact types of our own; everything else is a standard TFX artifact.
+
+Kubeflow takes the names of custom types only with a namespace.
+"""
 
 from tfx.v1.dsl import Artifact
 
@@ -6,10 +9,10 @@ from tfx.v1.dsl import Artifact
 class DataReport(Artifact):
     """What the data gate measured."""
 
-    TYPE_NAME = "DataReport"
+    TYPE_NAME = "deeplab.DataReport"
 
 
 class PicturesPage(Artifact):
     """Predictions and scores as a page, `index.html`, and the first predictions as a picture."""
 
-    TYPE_NAME = "PicturesPage"
+    TYPE_NAME = "deeplab.PicturesPage"

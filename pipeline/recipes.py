@@ -66,7 +66,7 @@ def pascal_finetune() -> PipelineConfig:
         data=DataOptions(dataset="pascal", crop_size=513),
         model=ModelOptions(width_multiplier=0.5, atrous_rates=(), decoder=False),
         training=TrainingOptions(
-            steps=40,
+            steps=20,
             steps_per_epoch=20,
             batch_size=4,
             learning_rate=1e-6,

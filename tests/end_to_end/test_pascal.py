@@ -57,10 +57,10 @@ def test_a_run_killed_in_training_goes_on_and_pushes(checkout, arguments):
     assert len(checkout.pushed()) == 1
     assert not list((checkout.output / "training").glob("*/*"))
     artifacts = [artifact.type for artifact in checkout.store().get_artifacts()]
-    for kind in ("Examples", "Schema", "DataReport", "TransformGraph", "Model", "ModelRun",
-                 "ModelEvaluation", "ModelBlessing", "InfraBlessing", "PicturesPage",
+    for kind in ("Examples", "Schema", "deeplab.DataReport", "TransformGraph", "Model", "ModelRun",
+                 "ModelEvaluation", "ModelBlessing", "InfraBlessing", "deeplab.PicturesPage",
                  "PushedModel"):  # fmt: skip
-        assert artifacts.count(kind) == 1 + (kind in ("Model", "ModelRun")), kind
+        assert artifacts.count(kind) == 1, kind
 
 
 def test_the_page_shows_scores_and_pictures(checkout):
