@@ -2,7 +2,9 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests on real pictures need a folder with VOCdevkit and checkpoints.
 export DEEPLAB_TEST_DATA ?=
+WITHOUT_DATA := $(if $(DEEPLAB_TEST_DATA),,-m "not real_data")
 
 .PHONY: demo test test-fast lint lock setup clean
 
@@ -10,10 +12,10 @@ demo: setup  ## sets up everything, then runs the pipeline on the embedded data
 	$(BIN)/python local_runner.py
 
 test: setup  ## sets up everything, then passes all tests, end-to-end runs included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WITHOUT_DATA)
 
-test-fast: setup  ## unit tests only, under three minutes
-	$(BIN)/python -m pytest -m "not slow"
+test-fast: setup  ## quick unit tests only
+	$(BIN)/python -m pytest -m "not slow and not real_data"
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

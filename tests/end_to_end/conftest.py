@@ -15,6 +15,11 @@ from tests.conftest import REPOSITORY
 
 _PARTS = ("pipeline", "components", "models", "schemas", "local_runner.py", "kubeflow_runner.py")
 
+NODES = {
+    "ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate",
+    "Transform", "Trainer", "Baseline", "Evaluator", "Report", "ServingCheck", "Pusher",
+}  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
 class Checkout:

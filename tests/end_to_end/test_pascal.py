@@ -3,19 +3,14 @@
 The tests stand in the order of one story and share its output folder.
 """
 
-import json
 import shutil
 
 import pytest
 
 from pipeline import lineage
+from tests.end_to_end.conftest import NODES
 
-pytestmark = pytest.mark.slow
-
-NODES = {
-    "ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate",
-    "Transform", "Trainer", "Baseline", "Evaluator", "Report", "ServingCheck", "Pusher",
-}  # fmt: skip
+pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 
 
 @pytest.fixture(scope="module")
@@ -157,18 +152,3 @@ def test_bad_records_stop_at_the_gate(checkout, arguments, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
     assert checkout.steps()["DataGate"].state == "failed"
     assert checkout.executions("Trainer") == trained
-
-
-def test_kubeflow_compiles_the_same_graph(checkout):
-    import yaml
-
-    done = checkout.run("--pipeline-root", "gs://bucket/runs", runner="kubeflow_runner.py")
-    assert done.returncode == 0, done.stdout + done.stderr
-    compiled = checkout.output / "deeplab.yaml"
-    assert str(compiled) in done.stdout
-    spec = yaml.safe_load(compiled.read_text())
-    assert spec["schemaVersion"] == "2.1.0"
-    tasks = set(spec["root"]["dag"]["tasks"])
-    assert {node.lower() for node in NODES - {"Baseline"}} <= {task.lower() for task in tasks}
-    assert "DataGate" in spec["root"]["dag"]["tasks"]["Transform"]["dependentTasks"]
-    assert json.dumps(spec).count("source_fingerprint") >= 4
