@@ -71,7 +71,7 @@ def _write(data_dir: str, pictures: int, folder: str) -> dict[str, int]:
     """Writes both kinds of records and the Transform graph; returns bytes an image."""
     import tensorflow as tf
     import tensorflow_transform.beam as tft_beam
-    from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+    from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
     import schemas
     from components.dataset import records, voc
@@ -101,7 +101,7 @@ def _write(data_dir: str, pictures: int, folder: str) -> dict[str, int]:
             lambda inputs: preprocessing.preprocessing_fn(inputs, config)
         )
         _ = graph | tft_beam.WriteTransformFn(f"{folder}/transform")
-        _ = metadata | tft_beam.WriteMetadata(f"{folder}/transform/metadata", graph[0].pipeline)
+    metadata_io.write_metadata(metadata, f"{folder}/transform/metadata")
     transform = _graph(folder)
     with tf.io.TFRecordWriter(f"{folder}/resized.gz", options) as writer:
         for row in rows:

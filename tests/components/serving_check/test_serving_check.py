@@ -11,8 +11,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from PIL import Image
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
 import schemas
 from components import signatures
@@ -55,7 +54,6 @@ def transform_output(examples, tmp_path_factory) -> tft.TFTransformOutput:
     strings = {key: tf.io.FixedLenFeature([1], tf.string) for key in (IMAGE, LABEL)}
     numbers = {key: tf.io.FixedLenFeature([1], tf.int64) for key in (HEIGHT, WIDTH)}
     schema = schema_utils.schema_from_feature_spec(strings | numbers)
-    assert isinstance(schema, schema_pb2.Schema)
     metadata = dataset_metadata.DatasetMetadata(schema)
     rows = [
         {IMAGE: [e.image], LABEL: [e.label], HEIGHT: [e.height], WIDTH: [e.width]} for e in examples
@@ -65,9 +63,8 @@ def transform_output(examples, tmp_path_factory) -> tft.TFTransformOutput:
             lambda inputs: preprocessing.preprocessing_fn(inputs, CONFIG)
         )
         _ = graph | tft_beam.WriteTransformFn(str(folder / "out"))
-        _ = metadata | tft_beam.WriteMetadata(
-            str(folder / "out" / tft.TFTransformOutput.RAW_METADATA_DIR), graph[0].pipeline
-        )
+    raw = folder / "out" / tft.TFTransformOutput.RAW_METADATA_DIR
+    metadata_io.write_metadata(metadata, str(raw))
     return tft.TFTransformOutput(str(folder / "out"))
 
 
