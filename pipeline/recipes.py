@@ -17,7 +17,7 @@ def sample() -> PipelineConfig:
         data=DataOptions(dataset="sample", train_limit=480, val_limit=96, crop_size=97),
         model=ModelOptions(width_multiplier=0.5, aspp_depth=64, decoder_depth=64),
         training=TrainingOptions(
-            steps=600,
+            steps=500,
             steps_per_epoch=100,
             batch_size=12,
             batch_norm_decay=0.95,

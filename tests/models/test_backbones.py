@@ -38,6 +38,7 @@ def test_stride_turns_into_rate(output_stride, exit_flow, middle_flow):
     assert schedule[:2] == [(2, 1), (2, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_features_have_the_official_sizes_and_channels(network, backbone):
     model = network(backbone)

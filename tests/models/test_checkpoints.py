@@ -65,6 +65,7 @@ def untouched(mobilenet):
     _assert_equal(_values(model), before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", variants.BACKBONES)
 def test_official_format_gives_every_weight_of_every_variant_back(network, backbone, tmp_path):
     model = network(backbone)

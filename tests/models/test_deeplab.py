@@ -111,6 +111,7 @@ def test_keras_file_gives_the_network_back(tiny, tmp_path):
     np.testing.assert_array_equal(loaded(images), model(images))
 
 
+@pytest.mark.slow
 def test_saved_model_takes_any_size(tiny, tmp_path):
     model = tiny(output_stride=8)
     model.export(tmp_path / "export", verbose=False)
@@ -153,6 +154,7 @@ def test_training_lowers_the_loss_in_bfloat16(tiny):
     assert np.all(np.isfinite(logits))
 
 
+@pytest.mark.slow
 def test_training_step_compiles_with_xla(tiny, monkeypatch):
     # Only whether it compiles is of interest, not how well. XLA reads this when it first runs.
     monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 SCRIPT = """
 import json, sys
@@ -45,6 +46,7 @@ json.dump(
 """
 
 
+@pytest.mark.slow
 def test_network_computes_and_trains_on_jax_without_tensorflow(tiny, tmp_path):
     model = tiny()
     model.save_weights(tmp_path / "model.weights.h5")

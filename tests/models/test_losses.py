@@ -264,22 +264,24 @@ def test_fit_follows_the_ramp(jit_compile):
     assert history == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="checks tracing by JAX")
-def test_jax_follows_a_mapped_step():
-    import jax
+# Collected only in the subprocess that repeats these tests on JAX.
+if BACKEND == "jax":
 
-    label, logits = batch(255)
-    step = keras.Variable(0, dtype="int32")
-    loss = SegmentationLoss(CLASSES, 255, hard_mining_step=4, top_k_fraction=0.2, step=step)
+    def test_jax_follows_a_mapped_step():
+        import jax
 
-    @jax.jit
-    def at(value):
-        with keras.StatelessScope(state_mapping=[(step, value)]):
-            return loss(label, logits)
+        label, logits = batch(255)
+        step = keras.Variable(0, dtype="int32")
+        loss = SegmentationLoss(CLASSES, 255, hard_mining_step=4, top_k_fraction=0.2, step=step)
 
-    for finished, fraction in [(0, 1.0), (2, 0.6), (4, 0.2)]:
-        expected = numpy_loss(label, logits, 255, "cross_entropy", fraction=fraction)
-        assert float(at(np.int32(finished))) == pytest.approx(expected, rel=1e-5)
+        @jax.jit
+        def at(value):
+            with keras.StatelessScope(state_mapping=[(step, value)]):
+                return loss(label, logits)
+
+        for finished, fraction in [(0, 1.0), (2, 0.6), (4, 0.2)]:
+            expected = numpy_loss(label, logits, 255, "cross_entropy", fraction=fraction)
+            assert float(at(np.int32(finished))) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -372,6 +374,7 @@ def test_unknown_method_is_refused():
         class_weights_from_histogram([1, 2], "uniform")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="starts itself on the JAX backend")
 def test_losses_and_metrics_hold_on_jax():
     # In one process and few of them, since starting and compiling cost more than the tests.

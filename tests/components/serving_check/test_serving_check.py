@@ -21,6 +21,8 @@ from components.serving_check import checks
 from components.transform import preprocessing
 from models import DeepLabV3Plus
 
+pytestmark = pytest.mark.slow
+
 CROP, CLASSES, IGNORE = 65, 7, 255
 CONFIG = {"crop_size": CROP, "num_classes": CLASSES, "ignore_label": IGNORE}
 

@@ -374,6 +374,7 @@ for changes in ({{"gradient_clip_norm": 0.01}}, {{"weight_decay_mode": "decouple
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one():
     # In a process of its own, for the devices must be set before TensorFlow starts.
     run = subprocess.run(
