@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline import cli, terminal
+from pipeline import cli, doctor, terminal
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -47,6 +47,8 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     """
     config = cli.load_config(arguments)
     output = arguments.output.resolve()
+    # A compiled file takes no space to speak of; what the run needs, the cluster must have.
+    doctor.require_healthy(doctor.examine(output, min_free_disk_gb=0.1))
     with terminal.redirected_to(output / "logs" / "kubeflow_compile.txt") as console:
         # Imported here: TFX takes half a minute, and --help and bad arguments need none of it.
         from pipeline import kubeflow

@@ -15,6 +15,7 @@ import schemas
 from components.errors import ConfigError
 from components.evaluator.options import EvaluationOptions
 from components.trainer.options import TrainingOptions
+from pipeline.doctor import MIN_FREE_DISK_GB
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +123,7 @@ class PipelineConfig:
     name: str = "deeplab"
     """Name of the pipeline and of the served model."""
 
-    min_free_disk_gb: float = 2.0
+    min_free_disk_gb: float = MIN_FREE_DISK_GB
     """A run does not start with less free space than this below its output folder."""
 
     beam_pipeline_args: tuple[str, ...] = (

@@ -114,11 +114,6 @@ class Dataset:
         """Names by class id."""
         return tuple(info.name for info in self.classes)
 
-    @property
-    def scored_classes(self) -> tuple[int, ...]:
-        """Ids of the classes that a metric averages over: all but the ignored one."""
-        return tuple(info.id for info in self.classes if info.id != self.ignore_label)
-
     @cached_property
     def palette(self) -> tuple[Color, ...]:
         """256 colours, one for every label a map can hold: `np.uint8(palette)[label_HW]`.

@@ -13,8 +13,6 @@ from components.errors import DataError
 from components.fingerprint import source_fingerprint
 from schemas import Dataset
 
-SPLITS = ("train", "val")
-
 
 def prepare_records(
     dataset: Dataset,
@@ -45,7 +43,7 @@ def prepare_records(
         )
     if source is None:
         origin = {"sample": source_fingerprint("components.dataset.sample"), "limits": limits}
-        splits = {split: _render(split, limits[split]) for split in SPLITS}
+        splits = {split: _render(split, limits[split]) for split in sample.SPLITS}
     else:
         folder = Path(source)
         if not folder.is_dir():
@@ -56,12 +54,15 @@ def prepare_records(
             )
         root = voc.find_root(folder)
         if root is None:
-            for split in SPLITS:
+            for split in sample.SPLITS:
                 records.check_split(folder, patterns[split], split)
             return folder
-        names = {split: voc.picture_names(root, split)[: limits[split] or None] for split in SPLITS}
+        names = {
+            split: voc.picture_names(root, split)[: limits[split] or None]
+            for split in sample.SPLITS
+        }
         origin = {"voc": str(root.resolve()), "names": names, "files": _file_stamp(root, names)}
-        splits = {split: voc.read_pictures(root, names[split], dataset) for split in SPLITS}
+        splits = {split: voc.read_pictures(root, names[split], dataset) for split in sample.SPLITS}
     digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:12]
     target = output / f"{dataset.name}-{digest}"
     if not records.is_current(target, digest):

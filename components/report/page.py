@@ -32,13 +32,9 @@ class Picture:
 
 
 def colourise(label_HW: np.ndarray, dataset: Dataset) -> bytes:
-    """Class ids to a palette PNG in the data set's colours; the ignore label is white."""
-    colours = np.full((256, 3), 255, np.uint8)
-    colours[: dataset.num_classes] = [entry.color for entry in dataset.classes]
-    colours[dataset.ignore_label] = 255
-    image = Image.fromarray(label_HW.astype(np.uint8)).convert("P")
-    image.putdata(label_HW.astype(np.uint8).ravel())
-    image.putpalette(colours.ravel().tolist())
+    """Class ids to a palette PNG in the data set's colours."""
+    image = Image.fromarray(label_HW)
+    image.putpalette(np.uint8(dataset.palette).ravel().tolist())
     encoded = io.BytesIO()
     image.save(encoded, "PNG")
     return encoded.getvalue()

@@ -1,5 +1,10 @@
-"""What happens beside the gradient steps: resume, the best epoch, progress, TensorBoard."""
+"""What happens beside the gradient steps: resume, the best epoch, progress.
 
+`fit` is called with one Keras epoch for every saved state, so `epoch` here counts saved states;
+only those that end an epoch of the options come with a validation.
+"""
+
+import logging as standard_logging
 import math
 import time
 from pathlib import Path
@@ -10,44 +15,72 @@ from absl import logging
 
 from components.errors import PipelineError
 
+PROGRESS = standard_logging.getLogger("deeplab.progress")
+"""Where training is, several times a second: records with `step` and `steps`, for a live display.
+
+Whoever wants to see them adds a handler and sets the level INFO.
+"""
+PROGRESS.propagate = False
+
+_SECONDS_BETWEEN_RECORDS = 0.2
+
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves the state of training after every epoch and keeps the best epoch's weights.
+    """Saves the state of training every few steps and keeps the best epoch's weights.
 
     TensorFlow's checkpoints appear whole or not at all, so a run that is killed at any moment goes
-    on from the last finished epoch.
+    on from the last saved step, with the same order of pictures and the same dropout.
 
     Args:
+        model: the network.
+        optimizer: that of the compiled model.
         folder: stays the same for the same configuration, also when the run is started again.
+        own_folder: where this process writes; `folder`, except for workers that are not the chief.
+        save_every_steps: steps of one Keras epoch.
         monitor: the logged number whose highest value marks the best epoch.
     """
 
-    def __init__(self, model: keras.Model, folder: Path, monitor: str):
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        folder: Path,
+        own_folder: Path,
+        *,
+        save_every_steps: int,
+        monitor: str,
+    ):
         super().__init__()
         self._monitor = monitor
-        self.epochs_done = tf.Variable(0, dtype=tf.int64)
+        self._folder = folder
+        self._save_every_steps = save_every_steps
+        self._steps_done = tf.Variable(0, dtype=tf.int64)
         self._best_value = tf.Variable(-math.inf, dtype=tf.float64)
-        model.optimizer.build(model.trainable_variables)
+        optimizer.build(model.trainable_variables)
         self._state = tf.train.CheckpointManager(
             tf.train.Checkpoint(
-                model=model,
-                optimizer=model.optimizer,
-                epochs_done=self.epochs_done,
+                # All variables, for a Keras model's own dependencies leave out the dropout's seeds.
+                variables=[variable.value for variable in model.variables],
+                optimizer=optimizer,
+                steps_done=self._steps_done,
                 best_value=self._best_value,
             ),
-            str(folder / "last"),
+            str(own_folder / "last"),
             max_to_keep=1,
         )
         self._best = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model), str(folder / "best"), max_to_keep=1
+            tf.train.Checkpoint(variables=[variable.value for variable in model.variables]),
+            str(own_folder / "best"),
+            max_to_keep=1,
         )
 
     def resume(self) -> int:
-        """Restores the last saved state, if any, and returns the number of finished epochs."""
-        if self._state.latest_checkpoint:
-            self._state.checkpoint.restore(self._state.latest_checkpoint).assert_consumed()
-            logging.info("Training goes on after epoch %d", self.epochs_done.numpy())
-        return int(self.epochs_done.numpy())
+        """Restores the last saved state, if any, and returns the number of finished steps."""
+        last = tf.train.latest_checkpoint(str(self._folder / "last"))
+        if last:
+            self._state.checkpoint.restore(last).assert_consumed()
+            logging.info("Training goes on after step %d", self._steps_done.numpy())
+        return int(self._steps_done.numpy())
 
     def restore_best(self) -> float:
         """Gives the model the best epoch's weights; returns that epoch's monitored value.
@@ -55,71 +88,79 @@ class Checkpoints(keras.callbacks.Callback):
         Raises:
             PipelineError: no epoch ever gave a number.
         """
-        if not self._best.latest_checkpoint:
+        best = self._best.latest_checkpoint or tf.train.latest_checkpoint(
+            str(self._folder / "best")
+        )
+        if not best:
             raise PipelineError(
                 f"expected at least one epoch with a {self._monitor}; got none; "
                 "to fix, see whether the loss became NaN"
             )
-        self._best.checkpoint.restore(self._best.latest_checkpoint).expect_partial()
+        self._best.checkpoint.restore(best).assert_existing_objects_matched()
         return float(self._best_value.numpy())
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves, the best first: whatever is lost in a crash is done again."""
-        value = logs[self._monitor]
+        steps = (epoch + 1) * self._save_every_steps
+        value = logs.get(self._monitor, -math.inf)
         if value > self._best_value.numpy():
             self._best_value.assign(value)
-            self._best.save(checkpoint_number=epoch + 1)
-        self.epochs_done.assign(epoch + 1)
-        self._state.save(checkpoint_number=epoch + 1)
+            self._best.save(checkpoint_number=steps)
+        self._steps_done.assign(steps)
+        self._state.save(checkpoint_number=steps)
 
 
 class Progress(keras.callbacks.Callback):
-    """Logs a line after every epoch, and one every ten seconds within long ones."""
+    """Says where training is: live on `PROGRESS`, and a line in the log at every saved state.
 
-    def __init__(self, steps: int, steps_per_epoch: int, batch_size: int, first_step: int):
+    Args:
+        steps: of the whole run.
+        save_every_steps: steps of one Keras epoch.
+        batch_size: pictures of a step.
+        first_step: finished steps of a run that goes on.
+    """
+
+    def __init__(self, steps: int, save_every_steps: int, batch_size: int, first_step: int):
         super().__init__()
         self._steps = steps
-        self._steps_per_epoch = steps_per_epoch
+        self._save_every_steps = save_every_steps
         self._batch_size = batch_size
         self._first_step = first_step
         self._epoch_start = first_step
-        self._started = self._last_line = time.monotonic()
+        self._last_record = 0.0
+        # The first step traces the graph; with it the time left would be far off.
+        self._clock: tuple[int, float] | None = None
 
     def on_train_batch_end(self, batch, logs=None):
-        """Says where training is, at most every ten seconds."""
-        if time.monotonic() - self._last_line >= 10:
-            self._line(self._epoch_start + batch + 1, logs)
+        """Says where training is."""
+        step = self._epoch_start + batch + 1
+        now = time.monotonic()
+        self._clock = self._clock or (step, now)
+        if now - self._last_record >= _SECONDS_BETWEEN_RECORDS or step == self._steps:
+            self._last_record = now
+            PROGRESS.info(self._text(step, logs), extra={"step": step, "steps": self._steps})
 
     def on_epoch_end(self, epoch, logs=None):
-        """Says what the epoch gave; refuses a loss that is no number."""
-        self._epoch_start = (epoch + 1) * self._steps_per_epoch
+        """Says what the steps gave; refuses a loss that is no number."""
+        self._epoch_start = (epoch + 1) * self._save_every_steps
         if not math.isfinite(logs["loss"]):
             raise PipelineError(
-                f"expected a finite loss; got {logs['loss']} in epoch {epoch + 1}; "
+                f"expected a finite loss; got {logs['loss']} before step {self._epoch_start}; "
                 "to fix, lower training.learning_rate"
             )
-        self._line(self._epoch_start, logs)
+        logging.info("%s", self._text(self._epoch_start, logs))
 
-    def _line(self, step: int, logs: dict) -> None:
-        self._last_line = time.monotonic()
-        per_second = (step - self._first_step) / max(self._last_line - self._started, 1e-9)
+    def _text(self, step: int, logs: dict) -> str:
         parts = [f"step {step}/{self._steps}", f"loss {logs['loss']:.3f}"]
         parts += [
             f"{label} mIoU {100 * logs[key]:.1f} %"
             for label, key in (("train", "mean_iou"), ("val", "val_mean_iou"))
             if key in logs and math.isfinite(logs[key])
         ]
-        parts.append(f"{per_second * self._batch_size:.1f} images/s")
-        left = round((self._steps - step) / max(per_second, 1e-9))
-        parts.append(f"{left // 60}:{left % 60:02d} left")
-        logging.info("%s", ", ".join(parts))
-
-
-class LearningRateLog(keras.callbacks.Callback):
-    """Adds the learning rate to what TensorBoard shows of an epoch."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Must stand before TensorBoard in the list of callbacks."""
-        logs["learning_rate"] = float(
-            keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
-        )
+        since_step, since = self._clock
+        if step > since_step:
+            per_second = (step - since_step) / max(time.monotonic() - since, 1e-9)
+            left = round((self._steps - step) / per_second)
+            parts.append(f"{per_second * self._batch_size:.1f} images/s")
+            parts.append(f"{left // 60}:{left % 60:02d} left")
+        return ", ".join(parts)

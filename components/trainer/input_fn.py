@@ -6,6 +6,7 @@ crash sees the very pictures that it would have seen.
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -75,8 +76,11 @@ def training_batches(
     shuffle_buffer: int,
     seed: int,
     first_step: int = 0,
+    context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Endless batches of `(image, label)`, from `first_step` on the same as from 0.
+
+    The pictures of a step are the same for any number of replicas and workers.
 
     Args:
         records: serialized records of the training split.
@@ -84,14 +88,16 @@ def training_batches(
         augment: `(image, label, size, seed)` of one picture, with the int64 `[2]` height and width
             inside the canvas and an int64 `[2]` seed of its own, to `(image, label)`.
         num_records: how many records there are.
-        batch_size: pictures in a batch.
+        batch_size: pictures of a step, over all replicas.
         shuffle_buffer: records in memory to draw from; all of them for a perfect shuffle.
         seed: of the whole run.
         first_step: finished steps of a run that goes on.
+        context: which worker's part to give, in batches for one replica; None is all of it.
 
     Returns:
         float32 `[batch, S, S, 3]` in [-1, 1] and int64 `[batch, S, S]`.
     """
+    context = context or tf.distribute.InputContext()
     first = first_step * batch_size
     first_epoch, done_of_epoch = divmod(first, num_records)
 
@@ -116,26 +122,47 @@ def training_batches(
         )
 
     return (
-        numbered.batch(_DECODE_BATCH)
+        numbered.shard(context.num_input_pipelines, context.input_pipeline_id)
+        .batch(_DECODE_BATCH)
         .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
         .unbatch()
         .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(batch_size, drop_remainder=True)
+        .batch(context.get_per_replica_batch_size(batch_size), drop_remainder=True)
         .prefetch(tf.data.AUTOTUNE)
     )
 
 
 def evaluation_batches(
-    records: tf.data.Dataset, transform: TransformedRecords, batch_size: int
+    records: tf.data.Dataset,
+    transform: TransformedRecords,
+    batch_size: int,
+    *,
+    ignore_label: int,
+    context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
-    """Every record once, whole and unaugmented, as batches of `(image, label)`."""
+    """Every record once, whole and unaugmented, as batches of `(image, label)`.
+
+    Args:
+        records: serialized records of the validation split.
+        transform: the Transform graph.
+        batch_size: pictures in a batch.
+        ignore_label: fills the labels of a batch that a worker gives when it has one record fewer
+            than another: all of them must give as many batches.
+        context: which worker's part to give; None is all of it.
+    """
+    context = context or tf.distribute.InputContext()
+    part = records.shard(context.num_input_pipelines, context.input_pipeline_id)
 
     def prepare(serialized):
         features = transform(serialized)
         return features[preprocessing.IMAGE], features[preprocessing.LABEL]
 
-    return (
-        records.batch(batch_size)
-        .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    batches = part.batch(batch_size).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    if context.num_input_pipelines > 1:
+        count = records.reduce(np.int64(0), lambda total, _: total + 1).numpy()
+        largest_part = -(-count // context.num_input_pipelines)
+        blank = batches.take(1).map(
+            lambda image, label: (image, tf.fill(tf.shape(label), np.int64(ignore_label)))
+        )
+        batches = batches.concatenate(blank).take(-(-largest_part // batch_size))
+    return batches.prefetch(tf.data.AUTOTUNE)

@@ -6,6 +6,7 @@
 import dataclasses
 from collections.abc import Collection
 
+DISTRIBUTIONS = ("one_device", "mirrored", "multi_worker")
 LOSS_TERMS = ("cross_entropy", "focal", "dice", "lovasz")
 CLASS_WEIGHT_METHODS = ("inverse_frequency", "median_frequency")
 
@@ -17,13 +18,19 @@ class TrainingOptions:
     # === Length ===
 
     steps: int = 30_000
-    """Updates of the weights in the whole run."""
+    """Updates of the weights in the whole run; 0 exports the initial weights as they are."""
 
     steps_per_epoch: int = 1_000
-    """Steps between two validations, each with a checkpoint; `steps` is a multiple of it."""
+    """Steps between two validations, of which the best is exported; `steps` is a multiple."""
+
+    save_every_steps: int | None = None
+    """Steps between two saved states, so many are lost in a crash; None saves every epoch."""
 
     batch_size: int = 16
     """Pictures of one step, over all replicas; at least 12 to tune batch normalization."""
+
+    distribution: str = "one_device"
+    """`one_device`, `mirrored` (all GPUs of the machine) or `multi_worker` (those in TF_CONFIG)."""
 
     seed: int = 0
     """Of weights, dropout, shuffling and augmentation."""
@@ -147,10 +154,11 @@ class TrainingOptions:
     def __post_init__(self):
         """Refuses what cannot be trained with; JSON's lists become tuples."""
         self._normalize()
-        for name in ("steps", "steps_per_epoch", "batch_size", "shuffle_buffer"):
+        for name in ("steps_per_epoch", "batch_size", "shuffle_buffer"):
             self._at_least(name, 1)
+        self._at_least("save_every_steps", 1, optional=True)
         self._at_least("decay_every_steps", 1)
-        for name in ("seed", "warmup_steps", "hard_mining_step"):
+        for name in ("steps", "seed", "warmup_steps", "hard_mining_step"):
             self._at_least(name, 0)
         for name in ("min_resize", "max_resize", "resize_factor"):
             self._at_least(name, 1, optional=True)
@@ -178,6 +186,7 @@ class TrainingOptions:
             self.initial_weights is None or isinstance(self.initial_weights, str),
             "a path or null",
         )
+        self._one_of("distribution", DISTRIBUTIONS)
         self._one_of("optimizer", ("momentum", "sgd", "adam", "adamw"))
         self._one_of("weight_decay_mode", ("l2", "decoupled"))
         self._one_of("schedule", ("poly", "step", "constant"))
@@ -221,7 +230,20 @@ class TrainingOptions:
             f"a divisor of training.steps={self.steps}",
         )
         self._check(
-            "warmup_steps", self.warmup_steps < self.steps, f"fewer than steps={self.steps}"
+            "warmup_steps",
+            self.warmup_steps < max(self.steps, 1),
+            f"fewer than steps={self.steps}",
+        )
+        self._check(
+            "save_every_steps",
+            self.steps_per_epoch % (self.save_every_steps or self.steps_per_epoch) == 0,
+            f"null or a divisor of steps_per_epoch={self.steps_per_epoch}",
+        )
+        self._check(
+            "steps",
+            self.steps > 0 or self.initial_weights is not None,
+            "at least 1 without initial_weights",
+            "train, or give weights that are to be judged as they are",
         )
         self._check(
             "scale_max", self.scale_max >= self.scale_min, f"at least scale_min={self.scale_min}"

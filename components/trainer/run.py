@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -15,18 +16,27 @@ from absl import logging
 import schemas
 from components import signatures
 from components.errors import ConfigError
-from components.trainer import augmentation, callbacks, input_fn, optimization
+from components.trainer import (
+    augmentation,
+    callbacks,
+    curves,
+    distribution,
+    input_fn,
+    optimization,
+)
 from components.trainer.options import TrainingOptions
+from components.transform import preprocessing
 from models import DeepLabV3Plus
 from models.checkpoints import load_checkpoint
 from models.confusion import SegmentationMetrics
 from models.losses import SegmentationLoss, class_weights_from_histogram
 
 _VALIDATION_BATCH = 8
+_PICTURES_IN_TENSORBOARD = 4
 
 
 def run_fn(fn_args) -> None:
-    """Called by TFX's Trainer.
+    """Called by TFX's Trainer; under several workers, by each of them.
 
     Args:
         fn_args: `tfx.components.FnArgs`; `custom_config` holds what `pipeline.graph` gives.
@@ -39,70 +49,47 @@ def run_fn(fn_args) -> None:
     dataset = schemas.load(config["dataset"])
     # Not 0: a shuffle whose seed is a tensor fails beside a global seed of 0.
     keras.utils.set_random_seed(options.seed + 1)
+    strategy = distribution.build_strategy(options.distribution, options.batch_size)
 
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    transform = input_fn.TransformedRecords(transform_output)
-    train_records = input_fn.read_records(_files(fn_args.train_files))
-    val_records = input_fn.read_records(_files(fn_args.eval_files))
-    statistics = input_fn.dataset_statistics(train_records, transform)
-
-    crop_size = config["crop_size"]
-    model = DeepLabV3Plus(
+    records = _Records(
+        transform=input_fn.TransformedRecords(transform_output),
+        train=input_fn.read_records(_files(fn_args.train_files)),
+        val=input_fn.read_records(_files(fn_args.eval_files)),
+    )
+    statistics = input_fn.dataset_statistics(records.train, records.transform)
+    build = functools.partial(
+        DeepLabV3Plus,
         num_classes=dataset.num_classes,
-        input_shape=(crop_size, crop_size, 3),
+        input_shape=(config["crop_size"], config["crop_size"], 3),
         dtype=options.mixed_precision,
         **config["model"],
     )
-    _load_initial_weights(model, options)
-    _compile(model, options, dataset, statistics)
-
-    folder = Path(config["training_dir"]) / _run_id(fn_args)
-    checkpoints = callbacks.Checkpoints(model, folder, monitor="val_mean_iou")
-    epochs_done = checkpoints.resume()
-    first_step = epochs_done * options.steps_per_epoch
-    batches = input_fn.training_batches(
-        train_records,
-        transform,
-        _augment(options, crop_size, dataset.ignore_label),
-        num_records=statistics["num_pictures"],
-        batch_size=options.batch_size,
-        shuffle_buffer=options.shuffle_buffer,
-        seed=options.seed,
-        first_step=first_step,
-    )
-    epochs = -(-options.steps // options.steps_per_epoch)
-    if epochs_done < epochs:
-        model.fit(
-            batches,
-            steps_per_epoch=options.steps_per_epoch,
-            initial_epoch=epochs_done,
-            epochs=epochs,
-            validation_data=input_fn.evaluation_batches(val_records, transform, _VALIDATION_BATCH),
-            callbacks=[
-                checkpoints,
-                callbacks.Progress(
-                    epochs * options.steps_per_epoch,
-                    options.steps_per_epoch,
-                    options.batch_size,
-                    first_step,
-                ),
-                callbacks.LearningRateLog(),
-                keras.callbacks.TensorBoard(fn_args.model_run_dir, write_graph=False),
-            ],
-            verbose=0,
-        )
-    best = checkpoints.restore_best()
-    logging.info("The best epoch has a validation mean IoU of %.1f %%", 100 * best)
     description = {
         "dataset": dataset.name,
         "classes": list(dataset.class_names),
         "ignore_label": dataset.ignore_label,
-        "crop_size": crop_size,
+        "crop_size": config["crop_size"],
         "model": config["model"],
         "training": dataclasses.asdict(options),
         "training_data": statistics,
-        "validation_mean_iou": best,
     }
+    folder = Path(config["training_dir"]) / _run_id(fn_args)
+    with strategy.scope():
+        model = build()
+        _load_initial_weights(model, options)
+    if options.steps:
+        description["validation_mean_iou"] = _train(
+            model, strategy, options, dataset, records, description, folder, fn_args.model_run_dir
+        )
+    if strategy.num_replicas_in_sync > 1:
+        # A server has no replicas.
+        weights = model.get_weights()
+        model = build()
+        model.set_weights(weights)
+    if not distribution.is_chief(strategy):
+        return
+    tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, "config.json"), "w") as file:
         json.dump(description, file, indent=2)
     served = signatures.ServedModel(
@@ -113,7 +100,114 @@ def run_fn(fn_args) -> None:
     )
     signatures.export(served, fn_args.serving_model_dir, description)
     # The model is safe now; until here a killed run could still go on from its checkpoints.
-    tf.io.gfile.rmtree(str(folder))
+    if folder.exists():
+        tf.io.gfile.rmtree(str(folder))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Records:
+    """Serialized records of both splits, and what they go through."""
+
+    transform: input_fn.TransformedRecords
+    train: tf.data.Dataset
+    val: tf.data.Dataset
+
+
+def _train(
+    model: DeepLabV3Plus,
+    strategy: tf.distribute.Strategy,
+    options: TrainingOptions,
+    dataset: schemas.Dataset,
+    records: _Records,
+    description: dict,
+    folder: Path,
+    log_dir: str,
+) -> float:
+    """Trains the model, from `folder` on if that holds a saved state, up to the best epoch.
+
+    Returns:
+        The mean IoU of the best epoch on the validation split.
+    """
+    statistics, crop_size = description["training_data"], description["crop_size"]
+    save_every = options.save_every_steps or options.steps_per_epoch
+    with distribution.own_folder(strategy, folder) as own_folder:
+        with strategy.scope():
+            fitted = distribution.fitted(model, strategy)
+            metric = _compile(fitted, model, options, dataset, statistics)
+            checkpoints = callbacks.Checkpoints(
+                model,
+                fitted.optimizer,
+                folder,
+                own_folder,
+                save_every_steps=save_every,
+                monitor="val_mean_iou",
+            )
+        first_step = checkpoints.resume()
+        watchers = []
+        if distribution.is_chief(strategy):
+            watchers = [
+                callbacks.Progress(options.steps, save_every, options.batch_size, first_step),
+                curves.Curves(
+                    log_dir,
+                    model,
+                    metric,
+                    dataset,
+                    _some_pictures(records),
+                    save_every_steps=save_every,
+                    description=description,
+                ),
+            ]
+        if first_step < options.steps:
+            fitted.fit(
+                _distributed(
+                    strategy,
+                    lambda context: input_fn.training_batches(
+                        records.train,
+                        records.transform,
+                        _augment(options, crop_size, dataset.ignore_label),
+                        num_records=statistics["num_pictures"],
+                        batch_size=options.batch_size,
+                        shuffle_buffer=options.shuffle_buffer,
+                        seed=options.seed,
+                        first_step=first_step,
+                        context=context,
+                    ),
+                ),
+                steps_per_epoch=save_every,
+                initial_epoch=first_step // save_every,
+                epochs=options.steps // save_every,
+                validation_data=_distributed(
+                    strategy,
+                    lambda context: input_fn.evaluation_batches(
+                        records.val,
+                        records.transform,
+                        _VALIDATION_BATCH,
+                        ignore_label=dataset.ignore_label,
+                        context=context,
+                    ),
+                ),
+                validation_freq=options.steps_per_epoch // save_every,
+                callbacks=[checkpoints, *watchers],
+                verbose=0,
+            )
+        best = checkpoints.restore_best()
+    logging.info("The best epoch has a validation mean IoU of %.1f %%", 100 * best)
+    return best
+
+
+def _distributed(
+    strategy: tf.distribute.Strategy,
+    batches: Callable[[tf.distribute.InputContext | None], tf.data.Dataset],
+):
+    """What to give to `fit`: each worker reads, decodes and augments its own pictures only."""
+    if strategy.num_replicas_in_sync == 1:
+        return batches(None)
+    return strategy.distribute_datasets_from_function(batches)
+
+
+def _some_pictures(records: _Records):
+    features = records.transform(next(iter(records.val.batch(_PICTURES_IN_TENSORBOARD))))
+    return tuple(features[name].numpy() for name in (preprocessing.IMAGE, preprocessing.LABEL))
 
 
 def _files(patterns: list[str]) -> list[str]:
@@ -143,8 +237,14 @@ def _load_initial_weights(model: DeepLabV3Plus, options: TrainingOptions) -> Non
     logging.info("Initial weights: %s", report)
 
 
-def _compile(model: DeepLabV3Plus, options: TrainingOptions, dataset, statistics: dict) -> None:
-    """Freezes what the options freeze, sets batch norm, optimizer, loss and metrics."""
+def _compile(
+    fitted: keras.Model,
+    model: DeepLabV3Plus,
+    options: TrainingOptions,
+    dataset: schemas.Dataset,
+    statistics: dict,
+) -> SegmentationMetrics:
+    """Freezes what the options freeze, sets batch norm, optimizer, loss and the metric returned."""
     optimization.freeze(model, options)
     if options.batch_norm_decay is not None:
         for layer in model.batch_norm_layers:
@@ -153,7 +253,8 @@ def _compile(model: DeepLabV3Plus, options: TrainingOptions, dataset, statistics
     if isinstance(weights, str):
         weights = class_weights_from_histogram(statistics["class_pixels"], weights)
     optimizer = optimization.build_optimizer(options, model)
-    model.compile(
+    metric = SegmentationMetrics(dataset.num_classes, dataset.ignore_label)
+    fitted.compile(
         optimizer=optimizer,
         loss=SegmentationLoss(
             dataset.num_classes,
@@ -164,8 +265,9 @@ def _compile(model: DeepLabV3Plus, options: TrainingOptions, dataset, statistics
             top_k_fraction=options.top_k_fraction,
             step=optimizer.iterations,
         ),
-        metrics=[SegmentationMetrics(dataset.num_classes, dataset.ignore_label)],
+        metrics=[metric],
     )
+    return metric
 
 
 def _augment(options: TrainingOptions, crop_size: int, ignore_label: int) -> input_fn.Augment:

@@ -70,16 +70,11 @@ def test_pascal_has_official_order_and_colors():
     assert schemas.IGNORE_COLOR == voc_color(255)
 
 
-def test_ade20k_scores_all_but_the_unlabelled_class():
+def test_ade20k_ignores_the_unlabelled_class():
     ade20k = schemas.load("ade20k")
     assert ade20k.ignore_label == 0
     assert ade20k.class_names[0] == "unlabelled"
     assert (ade20k.class_names[1], ade20k.class_names[150]) == ("wall", "flag")
-    assert ade20k.scored_classes == tuple(range(1, 151))
-
-
-def test_ignore_label_outside_the_classes_scores_all_of_them():
-    assert schemas.load("sample").scored_classes == tuple(range(7))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -45,7 +45,7 @@ def test_colours_are_those_of_the_data_set(dataset, picture):
     pixels = np.asarray(shown)
     assert tuple(pixels[5, 0]) == dataset.classes[0].color
     assert tuple(pixels[2, 0]) == dataset.classes[1].color
-    assert tuple(pixels[0, 0]) == (255, 255, 255)
+    assert tuple(pixels[0, 0]) == schemas.IGNORE_COLOR
 
 
 def test_page_says_what_was_measured_and_escapes_names(dataset, picture):

@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
 from PIL import Image
-from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
 import schemas
 from components import signatures
-from components.dataset.records import HEIGHT, IMAGE, LABEL, WIDTH, Record
+from components.dataset.records import IMAGE, Record
 from components.errors import ServingError
 from components.serving_check import checks
 from components.transform import preprocessing
 from models import DeepLabV3Plus
+from tests.components.graphs import transform_graph
 
 pytestmark = pytest.mark.slow
 
@@ -52,22 +51,7 @@ def examples() -> list[Record]:
 
 @pytest.fixture(scope="module")
 def transform_output(examples, tmp_path_factory) -> tft.TFTransformOutput:
-    folder = tmp_path_factory.mktemp("transform")
-    strings = {key: tf.io.FixedLenFeature([1], tf.string) for key in (IMAGE, LABEL)}
-    numbers = {key: tf.io.FixedLenFeature([1], tf.int64) for key in (HEIGHT, WIDTH)}
-    schema = schema_utils.schema_from_feature_spec(strings | numbers)
-    metadata = dataset_metadata.DatasetMetadata(schema)
-    rows = [
-        {IMAGE: [e.image], LABEL: [e.label], HEIGHT: [e.height], WIDTH: [e.width]} for e in examples
-    ]
-    with tft_beam.Context(temp_dir=str(folder / "temp")):
-        graph = (rows, metadata) | tft_beam.AnalyzeDataset(
-            lambda inputs: preprocessing.preprocessing_fn(inputs, CONFIG)
-        )
-        _ = graph | tft_beam.WriteTransformFn(str(folder / "out"))
-    raw = folder / "out" / tft.TFTransformOutput.RAW_METADATA_DIR
-    metadata_io.write_metadata(metadata, str(raw))
-    return tft.TFTransformOutput(str(folder / "out"))
+    return transform_graph(examples, CONFIG, tmp_path_factory.mktemp("transform"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,30 @@
+"""The Transform graph, made as the Transform step makes it but without TFX."""
+
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
+
+from components.dataset.records import HEIGHT, IMAGE, LABEL, WIDTH, Record
+from components.transform import preprocessing
+
+
+def transform_graph(records: list[Record], config: dict, folder: Path) -> tft.TFTransformOutput:
+    """Analyses the records and writes the graph below `folder`."""
+    strings = {key: tf.io.FixedLenFeature([1], tf.string) for key in (IMAGE, LABEL)}
+    numbers = {key: tf.io.FixedLenFeature([1], tf.int64) for key in (HEIGHT, WIDTH)}
+    schema = schema_utils.schema_from_feature_spec(strings | numbers)
+    metadata = dataset_metadata.DatasetMetadata(schema)
+    rows = [
+        {IMAGE: [r.image], LABEL: [r.label], HEIGHT: [r.height], WIDTH: [r.width]} for r in records
+    ]
+    with tft_beam.Context(temp_dir=str(folder / "temp")):
+        graph = (rows, metadata) | tft_beam.AnalyzeDataset(
+            lambda inputs: preprocessing.preprocessing_fn(inputs, config)
+        )
+        _ = graph | tft_beam.WriteTransformFn(str(folder / "out"))
+    raw = folder / "out" / tft.TFTransformOutput.RAW_METADATA_DIR
+    metadata_io.write_metadata(metadata, str(raw))
+    return tft.TFTransformOutput(str(folder / "out"))

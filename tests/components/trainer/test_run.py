@@ -1,0 +1,253 @@
+"""The Trainer's function as a process: killed, on two devices, as two workers."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import schemas
+from components.dataset import records, sample
+from components.trainer import input_fn
+from components.trainer.options import TrainingOptions
+from components.trainer.run import _augment
+from tests.components.graphs import transform_graph
+
+pytestmark = pytest.mark.slow
+
+CROP = 65
+MODEL = {"backbone": "mobilenet_v2", "width_multiplier": 0.35, "output_stride": 32,
+         "aspp_depth": 8, "decoder": False, "atrous_rates": []}  # fmt: skip
+TRAINING = {
+    "steps": 6,
+    "steps_per_epoch": 6,
+    "save_every_steps": 2,
+    "batch_size": 4,
+    "learning_rate": 0.01,
+    "batch_norm_decay": 0.9,
+}
+
+
+def render(split: str, count: int) -> list[records.Record]:
+    rendered = []
+    for index in range(count):
+        picture = sample.render_picture(index, split)
+        image, label = sample.encode_picture(picture)
+        height, width = picture.label_HW.shape
+        rendered.append(
+            records.Record(filename=picture.name, image=image, image_format="jpeg", label=label,
+                           height=height, width=width)
+        )  # fmt: skip
+    return rendered
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Records of both splits, as ExampleGen leaves them, and their Transform graph."""
+    folder = tmp_path_factory.mktemp("run")
+    dataset = schemas.load("sample")
+    for split, count in (("train", 10), ("val", 5)):
+        rendered = render(split, count)
+        with tf.io.TFRecordWriter(str(folder / split), "GZIP") as writer:
+            for record in rendered:
+                writer.write(record.serialize())
+        if split == "train":
+            config = {"crop_size": CROP, "num_classes": dataset.num_classes,
+                      "ignore_label": dataset.ignore_label}  # fmt: skip
+            transform_graph(rendered, config, folder / "transform")
+    return folder
+
+
+class Run:
+    """One training with a folder of its own."""
+
+    def __init__(self, folder: Path, name: str, **training):
+        self.folder = folder / name
+        self.folder.mkdir(exist_ok=True)
+        self._arguments = {
+            "train_files": [str(folder / "train")],
+            "eval_files": [str(folder / "val")],
+            "transform_graph_path": str(folder / "transform" / "out"),
+            "serving_model_dir": str(self.folder / "model"),
+            "model_run_dir": str(self.folder / "run"),
+            "custom_config": {
+                "dataset": "sample",
+                "crop_size": CROP,
+                "model": MODEL,
+                "training": TRAINING | training,
+                "training_dir": str(self.folder / "training"),
+            },
+        }
+
+    def start(self, devices: int = 1, **environment: str) -> subprocess.Popen:
+        path = self.folder / "arguments.json"
+        path.write_text(json.dumps(self._arguments))
+        script = Path(__file__).with_name("process.py")
+        return subprocess.Popen(
+            [sys.executable, str(script), str(path), str(devices)],
+            env=os.environ | {"PYTHONPATH": os.getcwd(), **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, devices: int = 1) -> str:
+        return ended_well(self.start(devices))
+
+    def weights(self) -> list[np.ndarray]:
+        """The exported ones, in a fixed order."""
+        loaded = tf.saved_model.load(str(self.folder / "model"))
+        return [variable.numpy() for variable in loaded._variables]
+
+    def description(self) -> dict:
+        return json.loads((self.folder / "run" / "config.json").read_text())
+
+
+def ended_well(process: subprocess.Popen) -> str:
+    log = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, log[-3000:]
+    return log
+
+
+def assert_same_weights(one: Run, other: Run, tolerance: float) -> None:
+    """Up to the order of float32 sums, which several threads do not keep."""
+    pairs = list(zip(one.weights(), other.weights(), strict=True))
+    assert len(pairs) > 100
+    for expected, got in pairs:
+        scale = max(np.abs(expected).max(), 1e-3)
+        np.testing.assert_allclose(got, expected, atol=tolerance * scale)
+
+
+@pytest.fixture(scope="module")
+def whole(folder) -> Run:
+    """A training that nothing interrupts."""
+    run = Run(folder, "whole")
+    run.log = run.finish()
+    return run
+
+
+def test_killed_within_an_epoch_it_reaches_the_same_end(folder, whole):
+    run = Run(folder, "killed")
+    process = run.start()
+    seen = ""
+    for line in process.stderr:
+        seen += line
+        if "step 4/6" in line:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, seen[-3000:]
+    log = run.finish()
+    assert "Training goes on after step" in log
+    assert "step 2/6" not in log and "step 6/6" in log
+    assert_same_weights(whole, run, tolerance=1e-3)
+
+
+@pytest.fixture(scope="module")
+def single(folder) -> Run:
+    """One device; frozen batch normalization, which is the one thing that replicas do not share."""
+    run = Run(folder, "single", fine_tune_batch_norm=False)
+    run.finish()
+    return run
+
+
+def test_two_devices_train_as_one(folder, single):
+    run = Run(folder, "mirrored", distribution="mirrored", fine_tune_batch_norm=False)
+    run.finish(devices=2)
+    assert_same_weights(single, run, tolerance=1e-2)
+
+
+def test_two_workers_train_as_one(folder, single):
+    workers = [f"localhost:{free_port()}" for _ in range(2)]
+    run = Run(folder, "workers", distribution="multi_worker", fine_tune_batch_norm=False)
+    processes = []
+    for index in range(2):
+        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        processes.append(run.start(TF_CONFIG=json.dumps(task)))
+    logs = [ended_well(process) for process in processes]
+    assert "step 6/6" in logs[0] and "step 6/6" not in logs[1]
+    assert_same_weights(single, run, tolerance=1e-2)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("localhost", 0))
+        return listener.getsockname()[1]
+
+
+def test_what_tensorboard_shows(whole):
+    train = EventAccumulator(str(whole.folder / "run" / "train")).Reload()
+    validation = EventAccumulator(str(whole.folder / "run" / "validation"), {"images": 0}).Reload()
+    curve = {"loss", "mean_iou", "pixel_accuracy"}
+    assert set(train.Tags()["tensors"]) == curve | {"learning_rate", "configuration"}
+    assert [event.step for event in train.Tensors("loss")] == [2, 4, 6]
+    seen = set(validation.Tags()["tensors"])
+    assert curve <= seen and "iou/background" in seen and "image, truth, prediction" in seen
+    picture = validation.Tensors("image, truth, prediction")[0].tensor_proto
+    width, height, *encoded = picture.string_val
+    assert (int(width), int(height)) == (3 * CROP, CROP) and len(encoded) == 4
+
+
+def test_configuration_is_written_beside_the_run(whole):
+    written = whole.description()
+    assert TrainingOptions(**written["training"]).steps == 6
+    assert written["dataset"] == "sample" and written["training_data"]["num_pictures"] == 10
+    assert 0 <= written["validation_mean_iou"] <= 1
+
+
+def test_no_steps_export_the_initial_weights(folder, tmp_path):
+    import keras
+
+    from models import DeepLabV3Plus
+    from models.checkpoints import save_checkpoint
+
+    keras.utils.set_random_seed(7)
+    model = DeepLabV3Plus(num_classes=7, input_shape=(CROP, CROP, 3), **MODEL)
+    save_checkpoint(model, tmp_path / "model.ckpt")
+    run = Run(folder, "unchanged", steps=0, initial_weights=str(tmp_path / "model.ckpt"),
+              initial_weights_scope="all")  # fmt: skip
+    run.finish()
+    for expected, got in zip(model.variables, run.weights(), strict=True):
+        if "seed" not in expected.path:
+            np.testing.assert_array_equal(got, expected.numpy())
+    assert "validation_mean_iou" not in run.description()
+
+
+def test_batches_go_on_where_they_stopped_and_split_among_workers(folder):
+    dataset = schemas.load("sample")
+    transform = input_fn.TransformedRecords(
+        tft.TFTransformOutput(str(folder / "transform" / "out"))
+    )
+    options = TrainingOptions(**TRAINING)
+
+    def batches(first_step=0, context=None):
+        return input_fn.training_batches(
+            input_fn.read_records([str(folder / "train")]),
+            transform,
+            _augment(options, CROP, dataset.ignore_label),
+            num_records=10,
+            batch_size=4,
+            shuffle_buffer=10,
+            seed=3,
+            first_step=first_step,
+            context=context,
+        )
+
+    whole = [image.numpy() for image, _ in batches().take(7)]
+    for expected, (image, _) in zip(whole[4:], batches(first_step=4).take(3), strict=True):
+        np.testing.assert_array_equal(image, expected)
+    assert len({image.tobytes() for image in whole}) == 7
+    halves = [
+        [image.numpy() for image, _ in batches(context=tf.distribute.InputContext(2, i, 2)).take(3)]
+        for i in range(2)
+    ]
+    for expected, *parts in zip(whole[:3], *halves, strict=True):
+        together = np.stack(parts, axis=1).reshape(expected.shape)
+        np.testing.assert_array_equal(together, expected)
