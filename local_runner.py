@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 import schemas
-from pipeline import cli, doctor, terminal
+from pipeline import cli, doctor, terminal, weights
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -50,6 +50,8 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         # the arguments or the data should be said before.
         from components.dataset.prepare import prepare_records
 
+        if not arguments.dry_run:
+            config = weights.located(config)
         records = prepare_records(
             schemas.load(config.data.dataset),
             arguments.data_dir,

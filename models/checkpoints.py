@@ -36,6 +36,7 @@ _OFFICIAL_NAMES = {
 }
 _DEPTHWISE_KERNEL = "depthwise_weights"
 _AVERAGE = "/ExponentialMovingAverage"
+_KERAS_SUFFIX = ".weights.h5"
 _LISTED = 5
 
 
@@ -102,11 +103,9 @@ def load_checkpoint(
         raise ValueError(
             f"expected scope all, backbone or except_logits; got {scope!r}; to fix, choose one"
         )
-    path = os.fspath(path)
-    if path.endswith(".weights.h5"):
-        checkpoint = _read_keras_mobilenet(path)
-    else:
-        checkpoint = _read_official(find_prefix(path, Path(cache_dir).expanduser()))
+    place = locate(path, cache_dir)
+    read = _read_keras_mobilenet if place.endswith(_KERAS_SUFFIX) else _read_official
+    checkpoint = read(place)
 
     variables = official_variables(model)
     backbone = BACKBONES[model.backbone].scope + "/"
@@ -131,6 +130,25 @@ def load_checkpoint(
         missing=tuple(name for name in variables if name not in wanted),
         skipped=(*unused, *checkpoint.others),
     )
+
+
+def locate(path: str | os.PathLike, cache_dir: str | os.PathLike = "~/.cache/deeplab") -> str:
+    """The prefix or `.weights.h5` file that `load_checkpoint` would read, downloaded if need be.
+
+    Args:
+        path: As in `load_checkpoint`.
+        cache_dir: Where downloads and unpacked archives stay.
+
+    Raises:
+        OSError: There is nothing at `path`, or it could not be downloaded.
+        ValueError: The archive is damaged or unsafe, or not exactly one checkpoint is there.
+    """
+    path = os.fspath(path)
+    if not path.endswith(_KERAS_SUFFIX):
+        return find_prefix(path, Path(cache_dir).expanduser())
+    if not os.path.exists(path):
+        raise nothing_at(path)
+    return path
 
 
 def save_checkpoint(model: DeepLabV3Plus, prefix: str | os.PathLike) -> None:
@@ -230,8 +248,6 @@ def _read_official(prefix: str) -> _Checkpoint:
 
 def _read_keras_mobilenet(path: str) -> _Checkpoint:
     """Reads a `keras.applications.MobileNetV2` under the official names."""
-    if not os.path.exists(path):
-        raise nothing_at(path)
     checkpoint, layers = _Checkpoint(path), []
     for layer, arrays in _keras_layers(path):
         layers.append(layer)

@@ -70,15 +70,16 @@ class DeepLabV3Plus(keras.Model):
         dtype: str | None = None,
         name: str = "deeplab_v3_plus",
     ):
-        _check_options(
-            backbone,
-            num_classes,
-            output_stride,
-            width_multiplier,
-            atrous_rates,
-            {"aspp_depth": aspp_depth, "decoder_depth": decoder_depth},
-            multi_grid,
-            input_shape,
+        check_options(
+            backbone=backbone,
+            num_classes=num_classes,
+            output_stride=output_stride,
+            width_multiplier=width_multiplier,
+            atrous_rates=atrous_rates,
+            aspp_depth=aspp_depth,
+            decoder_depth=decoder_depth,
+            multi_grid=multi_grid,
+            input_shape=input_shape,
         )
         if atrous_rates is None:
             atrous_rates = ATROUS_RATES[output_stride]
@@ -186,17 +187,25 @@ class DeepLabV3Plus(keras.Model):
         return cls(**config)
 
 
-def _check_options(
-    backbone,
-    num_classes,
-    output_stride,
-    width_multiplier,
-    atrous_rates,
-    depths,
-    multi_grid,
-    input_shape,
-):
-    """Raises a ValueError for options that no network can have."""
+def check_options(
+    *,
+    backbone: str,
+    num_classes: int,
+    output_stride: int,
+    width_multiplier: float,
+    atrous_rates: Sequence[int] | None,
+    aspp_depth: int,
+    decoder_depth: int,
+    multi_grid: Sequence[int] | None,
+    input_shape: Sequence[int | None],
+    **_,
+) -> None:
+    """Checks the arguments of `DeepLabV3Plus` without building it; any others are fine.
+
+    Raises:
+        ValueError: no network can have these.
+    """
+    depths = {"aspp_depth": aspp_depth, "decoder_depth": decoder_depth}
 
     def check(valid: bool, expected: str, got, fix: str) -> None:
         if not valid:

@@ -1,6 +1,7 @@
 """What both runners share: arguments, configuration, errors to exit codes."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,13 +23,27 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         default="sample",
-        help="sample (embedded, the default), or pascal with --data-dir",
+        help="sample (embedded, the default), or pascal or ade20k with --data-dir",
     )
     parser.add_argument(
         "--recipe", help="a recipe of pipeline/recipes.py; the default is that of the data set"
     )
     parser.add_argument(
         "--data-dir", help="folder of the data set: VOCdevkit, or TFRecords with the official keys"
+    )
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument(
+        "--checkpoint",
+        metavar="PATH",
+        help="start from a whole network in the official format: prefix, folder, .tar.gz, address, "
+        "or a name in models/variants.py; for other classes add "
+        "--set training.initial_weights_scope=except_logits",
+    )
+    weights.add_argument(
+        "--backbone-weights",
+        metavar="PATH",
+        help="start from the backbone of such a checkpoint, or from the .weights.h5 of a "
+        "keras.applications.MobileNetV2",
     )
     parser.add_argument(
         "--set",
@@ -52,7 +67,12 @@ def load_config(arguments: argparse.Namespace) -> PipelineConfig:
         ConfigError: unknown recipe, path or value.
     """
     config = recipes.get(arguments.recipe or arguments.dataset)
-    return override(config, [f"data.dataset={arguments.dataset}", *arguments.assignments])
+    assignments = [f"data.dataset={arguments.dataset}"]
+    for path, scope in ((arguments.checkpoint, "all"), (arguments.backbone_weights, "backbone")):
+        if path:
+            assignments.append(f"training.initial_weights={json.dumps(path)}")
+            assignments.append(f"training.initial_weights_scope={scope}")
+    return override(config, [*assignments, *arguments.assignments])
 
 
 def print_plan(console: Console, config: PipelineConfig, pipeline) -> None:

@@ -74,6 +74,9 @@ class ModelOptions:
     atrous_rates: tuple[int, ...] | None = None
     """Rates of the ASPP branches; None: the right ones for the stride; (): no such branches."""
 
+    aspp: bool = True
+    """Whether there is a head between backbone and decoder at all."""
+
     image_pooling: bool = True
     """Whether the head sees the average over the whole picture."""
 
@@ -85,6 +88,18 @@ class ModelOptions:
 
     decoder_depth: int = 256
     """Channels of the decoder."""
+
+    separable: bool = True
+    """Depthwise separable 3x3 convolutions in head and decoder, or plain ones."""
+
+    multi_grid: tuple[int, int, int] | None = None
+    """Factors on the rates of the last block; the official ResNets need [1, 2, 4]."""
+
+    bounded_activation: bool = False
+    """ReLU6 in place of ReLU, for quantized inference."""
+
+    head_batch_norm: bool = True
+    """Batch normalization in head and decoder, or biases."""
 
     dropout: float = 0.1
     """Share of the head's channels dropped in training."""

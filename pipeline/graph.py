@@ -10,11 +10,14 @@ from tfx.proto import example_gen_pb2, pusher_pb2
 import schemas
 from components.baseline import LatestOtherBlessedModelStrategy
 from components.data_gate.component import DataGate
+from components.errors import ConfigError
 from components.evaluator.config import eval_config
 from components.fingerprint import source_fingerprint
 from components.report.component import Report
 from components.serving_check.component import ServingCheck
 from components.transform.component import Transform
+from models.deeplab import check_options
+from pipeline import weights
 from pipeline.config import PipelineConfig
 
 TRAIN, VAL = "train", "val"
@@ -47,8 +50,13 @@ class Environment:
 
 
 def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl.Pipeline:
-    """The pipeline from TFRecords to a judged, proven and pushed model."""
+    """The pipeline from TFRecords to a judged, proven and pushed model.
+
+    Raises:
+        ConfigError: no network can have these options.
+    """
     dataset = schemas.load(config.data.dataset)
+    _check_network(config, dataset)
     schema_dir = str(schemas.schema_dir(config.data.dataset))
     classes = {"num_classes": dataset.num_classes, "ignore_label": dataset.ignore_label}
 
@@ -104,6 +112,8 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
             "model": dataclasses.asdict(config.model),
             "training": dataclasses.asdict(config.training),
             "training_dir": environment.training_dir,
+            "initial_weights": weights.stamp(config.training.initial_weights),
+            "dataset_digest": schemas.digest(dataset.name),
             "source_fingerprint": source_fingerprint("components.trainer"),
         },
     )
@@ -123,6 +133,7 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         dataset=config.data.dataset,
         split=VAL,
         pictures=config.report.pictures,
+        dataset_digest=schemas.digest(dataset.name),
         source_fingerprint=source_fingerprint("components.report"),
     )
     serving_check = ServingCheck(
@@ -163,6 +174,24 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         metadata_connection_config=environment.metadata_connection,
         beam_pipeline_args=list(config.beam_pipeline_args),
     )
+
+
+def _check_network(config: PipelineConfig, dataset: schemas.Dataset) -> None:
+    """What the Trainer would find out only after the data steps."""
+    class_weights = config.training.class_weights
+    if isinstance(class_weights, tuple) and len(class_weights) != dataset.num_classes:
+        raise ConfigError(
+            f"expected training.class_weights with {dataset.num_classes} numbers, one for each "
+            f"class of {dataset.name}; got {len(class_weights)}; to fix, give as many"
+        )
+    try:
+        check_options(
+            num_classes=dataset.num_classes,
+            input_shape=(config.data.crop_size, config.data.crop_size, 3),
+            **dataclasses.asdict(config.model),
+        )
+    except ValueError as error:
+        raise ConfigError(f"model: {error}") from error
 
 
 def _baseline(trainer, environment: Environment):

@@ -11,8 +11,12 @@ from pathlib import Path
 
 from absl import logging as absl_logging
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
 _STEP = re.compile(r"Component (\S+) is (running|finished)\.")
+# That of `components.trainer.callbacks`, which is not imported here: TensorFlow takes seconds.
+_PROGRESS = "deeplab.progress"
+_SECONDS_BETWEEN_LINES = 10
 _OWN_CODE = str(Path(__file__).resolve().parent.parent / "components")
 
 
@@ -67,15 +71,55 @@ class StepLines(logging.Handler):
         self._console.print(f"  {text}", markup=False, highlight=False)
 
 
+class TrainingProgress(logging.Handler):
+    """A live bar while training runs; where there is no terminal, a line every ten seconds."""
+
+    def __init__(self, console: Console):
+        super().__init__(logging.INFO)
+        self._console = console
+        self._bar: Progress | None = None
+        self._last_line = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Shows a record of `components.trainer.callbacks.PROGRESS`."""
+        text = record.getMessage()
+        if not self._console.is_terminal:
+            if time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+                self._last_line = time.monotonic()
+                self._console.print(f"  {text}", markup=False, highlight=False)
+            return
+        if self._bar is None:
+            columns = BarColumn(), TextColumn("{task.description}", markup=False)
+            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._bar.add_task(text, total=record.steps)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=record.step, description=text)
+        if record.step == record.steps:
+            self.close()
+
+    def close(self) -> None:
+        """Takes the bar off the terminal, also when training stopped halfway."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        super().close()
+
+
 @contextlib.contextmanager
 def step_lines(console: Console) -> Iterator[None]:
-    """Shows the steps on `console` while the context is open."""
+    """Shows the steps and the progress of training on `console` while the context is open."""
     absl_logging.use_absl_handler()
     absl_logging.set_verbosity(absl_logging.INFO)
-    handler = StepLines(console)
-    logger = absl_logging.get_absl_logger()
-    logger.addHandler(handler)
+    handlers = [
+        (absl_logging.get_absl_logger(), StepLines(console)),
+        (logging.getLogger(_PROGRESS), TrainingProgress(console)),
+    ]
+    for logger, handler in handlers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        logger.removeHandler(handler)
+        for logger, handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()

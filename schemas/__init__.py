@@ -5,6 +5,7 @@ Every folder here is a data set: `dataset.toml` names its classes and their colo
 own data set, copy a folder and edit both files. Nothing of the project is imported here.
 """
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "available",
+    "digest",
     "load",
     "read",
     "schema_dir",
@@ -141,6 +143,16 @@ def schema_dir(name: str) -> Path:
             f"to fix, choose one of these or add the folder {_ROOT / name}"
         )
     return _ROOT / name
+
+
+def digest(name: str) -> str:
+    """A hash of what `dataset.toml` says, for the cache keys of what depends on it.
+
+    Raises:
+        DatasetError: if there is no data set of this name.
+    """
+    text = (schema_dir(name) / "dataset.toml").read_bytes()
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def load(name: str) -> Dataset:

@@ -45,7 +45,7 @@ def prepare_records(
         origin = {"sample": source_fingerprint("components.dataset.sample"), "limits": limits}
         splits = {split: _render(split, limits[split]) for split in sample.SPLITS}
     else:
-        folder = Path(source)
+        folder = Path(source).resolve()
         if not folder.is_dir():
             raise DataError(
                 f"expected a folder in --data-dir; got {source}, which "
@@ -61,7 +61,7 @@ def prepare_records(
             split: voc.picture_names(root, split)[: limits[split] or None]
             for split in sample.SPLITS
         }
-        origin = {"voc": str(root.resolve()), "names": names, "files": _file_stamp(root, names)}
+        origin = {"voc": str(root), "names": names, "files": _file_stamp(root, names)}
         splits = {split: voc.read_pictures(root, names[split], dataset) for split in sample.SPLITS}
     digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:12]
     target = output / f"{dataset.name}-{digest}"

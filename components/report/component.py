@@ -29,13 +29,14 @@ def Report(
     dataset: tfx.dsl.components.Parameter[str],
     split: tfx.dsl.components.Parameter[str],
     pictures: tfx.dsl.components.Parameter[int],
+    dataset_digest: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
     """Writes `index.html` with the scores and `pictures` predictions of `split`.
 
     `predictions.png` beside it shows the first of them.
     """
-    del source_fingerprint  # part of the cache key only
+    del dataset_digest, source_fingerprint  # part of the cache key only
     description = schemas.load(dataset)
     files = tf.io.gfile.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*"))
     stream = tf.data.TFRecordDataset(sorted(files), "GZIP").as_numpy_iterator()

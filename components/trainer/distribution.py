@@ -80,7 +80,7 @@ def own_folder(strategy: tf.distribute.Strategy, folder: Path) -> Iterator[Path]
 def fitted(model: keras.Model, strategy: tf.distribute.Strategy) -> keras.Model:
     """The model to call `compile` and `fit` on; it shares its layers with `model`."""
     if strategy.num_replicas_in_sync > 1:
-        return _Replicated(model.inputs, model.outputs)
+        return _Replicated(model.inputs, model.outputs, name=model.name)
     return model
 
 
@@ -110,9 +110,17 @@ class _Replicated(keras.Model):
     def _on_replicas(self, step):
         strategy = self.distribute_strategy
 
+        def total(log):
+            # Whole numbers are counts, of which there is no mean.
+            is_count = strategy.experimental_local_results(log)[0].dtype.is_integer
+            return strategy.reduce("SUM" if is_count else "MEAN", log, axis=None)
+
+        def step_on_replica(batch):
+            return tf.nest.map_structure(tf.convert_to_tensor, step(batch))
+
         @tf.function(reduce_retracing=True)
         def run(batch):
-            logs = strategy.run(step, args=(batch,))
-            return {name: strategy.reduce("MEAN", log, axis=None) for name, log in logs.items()}
+            logs = strategy.run(step_on_replica, args=(batch,))
+            return tf.nest.map_structure(total, logs)
 
         return lambda iterator: run(next(iterator))

@@ -146,8 +146,8 @@ def evaluation_batches(
         records: serialized records of the validation split.
         transform: the Transform graph.
         batch_size: pictures in a batch.
-        ignore_label: fills the labels of a batch that a worker gives when it has one record fewer
-            than another: all of them must give as many batches.
+        ignore_label: fills the labels of the batches that make up for what a replica has less than
+            another: all of them must see as many batches.
         context: which worker's part to give; None is all of it.
     """
     context = context or tf.distribute.InputContext()
@@ -158,11 +158,13 @@ def evaluation_batches(
         return features[preprocessing.IMAGE], features[preprocessing.LABEL]
 
     batches = part.batch(batch_size).map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    if context.num_input_pipelines > 1:
+    if context.num_replicas_in_sync > 1:
         count = records.reduce(np.int64(0), lambda total, _: total + 1).numpy()
+        replicas = context.num_replicas_in_sync // context.num_input_pipelines
         largest_part = -(-count // context.num_input_pipelines)
+        each = -(-largest_part // (batch_size * replicas)) * replicas
         blank = batches.take(1).map(
             lambda image, label: (image, tf.fill(tf.shape(label), np.int64(ignore_label)))
         )
-        batches = batches.concatenate(blank).take(-(-largest_part // batch_size))
+        batches = batches.concatenate(blank.repeat()).take(each)
     return batches.prefetch(tf.data.AUTOTUNE)

@@ -143,20 +143,23 @@ def _train(
                 monitor="val_mean_iou",
             )
         first_step = checkpoints.resume()
-        watchers = []
-        if distribution.is_chief(strategy):
-            watchers = [
-                callbacks.Progress(options.steps, save_every, options.batch_size, first_step),
-                curves.Curves(
-                    log_dir,
-                    model,
-                    metric,
-                    dataset,
-                    _some_pictures(records),
-                    save_every_steps=save_every,
-                    description=description,
-                ),
-            ]
+        is_chief = distribution.is_chief(strategy)
+        watchers = [
+            curves.Curves(
+                # On all workers, for together they read what replicas average.
+                log_dir if is_chief else str(own_folder),
+                model,
+                metric,
+                dataset,
+                _some_pictures(records),
+                save_every_steps=save_every,
+                description=description,
+            )
+        ]
+        if is_chief:
+            watchers.append(
+                callbacks.Progress(options.steps, save_every, options.batch_size, first_step)
+            )
         if first_step < options.steps:
             fitted.fit(
                 _distributed(

@@ -1,0 +1,101 @@
+"""The configuration: recipes that hold together, what the command line changes, what is refused."""
+
+import argparse
+import json
+import os
+
+import pytest
+
+import schemas
+from components.errors import ConfigError
+from models.deeplab import check_options
+from pipeline import cli, recipes, weights
+from pipeline.config import from_dict, override
+
+
+def parse(*words: str):
+    parser = argparse.ArgumentParser()
+    cli.add_config_arguments(parser)
+    return cli.load_config(parser.parse_args(words))
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_recipes_hold_together(name):
+    config = recipes.get(name)
+    assert from_dict(json.loads(config.to_json())) == config
+    assert "Command: `python local_runner.py" in recipes.RECIPES[name].__doc__
+    classes = schemas.load(config.data.dataset).num_classes
+    options = json.loads(config.to_json())["model"]
+    check_options(num_classes=classes, input_shape=(None, None, 3), **options)
+
+
+def test_every_data_set_has_a_recipe_of_its_name():
+    assert set(schemas.available()) <= set(recipes.RECIPES)
+
+
+def test_the_small_gpu_recipe_is_that_of_the_old_system():
+    config = recipes.pascal_small_gpu()
+    assert (config.data.crop_size, config.training.batch_size) == (321, 12)
+    assert (config.model.backbone, config.model.aspp_depth) == ("xception_41", 128)
+    assert not config.model.decoder
+
+
+@pytest.mark.parametrize(
+    ("flag", "scope"), [("--checkpoint", "all"), ("--backbone-weights", "backbone")]
+)
+def test_weights_by_flag(flag, scope):
+    training = parse("--dataset", "pascal", flag, "some/model.ckpt-1").training
+    assert training.initial_weights == "some/model.ckpt-1"
+    assert training.initial_weights_scope == scope
+
+
+def test_assignments_come_after_the_other_flags():
+    config = parse(
+        *("--dataset", "pascal", "--checkpoint", "model.ckpt"),
+        *(
+            "--set",
+            "training.initial_weights_scope=except_logits",
+            "--set",
+            "model.multi_grid=null",
+        ),
+        *("--set", "model.backbone=resnet_v1_50_beta", "--set", "model.multi_grid=[1, 2, 4]"),
+    )
+    assert config.training.initial_weights_scope == "except_logits"
+    assert config.model.multi_grid == (1, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("model.output_strid=8", "use model.output_stride"),
+        ("training.steps", "expected --set path=value"),
+        ("model=1", "expected a value of the configuration"),
+        ("model.output_stride=4", "expected model.output_stride to be valid; got 4"),
+        ("data.crop_size=7", "at least 33 pixels; got 7"),
+        ("evaluation.min_mean_iou=40", "not a percentage"),
+        ("training.distribution=horovod", "training.distribution to be one of one_device"),
+        ("training.save_every_steps=3", "a divisor of steps_per_epoch"),
+    ],
+)
+def test_wrong_assignments_are_refused(assignment, message):
+    with pytest.raises(ConfigError, match=message):
+        override(recipes.sample(), [assignment])
+
+
+def test_weights_are_looked_for_before_anything_runs(tmp_path):
+    config = parse("--checkpoint", str(tmp_path / "nothing"))
+    with pytest.raises(ConfigError, match=r"expected a checkpoint at .*nothing"):
+        weights.located(config)
+    (tmp_path / "model.ckpt.index").touch()
+    found = weights.located(parse("--checkpoint", str(tmp_path)))
+    assert found.training.initial_weights == str(tmp_path / "model.ckpt")
+
+
+def test_stamp_sees_other_files(tmp_path):
+    file = tmp_path / "model.ckpt.index"
+    file.write_text("one")
+    before = weights.stamp(str(tmp_path / "model.ckpt"))
+    assert before == weights.stamp(str(tmp_path / "model.ckpt"))
+    os.utime(file, (1, 1))
+    assert weights.stamp(str(tmp_path / "model.ckpt")) != before
+    assert weights.stamp(None) == weights.stamp("gs://bucket/model.ckpt") == ""
