@@ -95,7 +95,7 @@ def bare(pictures: int, records: str) -> None:
     model.compile(
         optimizer,
         SegmentationLoss(dataset.num_classes, dataset.ignore_label, options.loss),
-        [SegmentationMetrics(dataset.num_classes, dataset.ignore_label)],
+        metrics=[SegmentationMetrics(dataset.num_classes, dataset.ignore_label)],
     )
     model.fit(
         train,
