@@ -60,7 +60,11 @@ def _require_workers() -> None:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes what outlives the training."""
     resolver = strategy.cluster_resolver
-    return resolver is None or not resolver.task_id
+    cluster = resolver.cluster_spec().as_dict() if resolver else {}
+    if not cluster:
+        return True
+    chief = "chief" if "chief" in cluster else "worker"
+    return (resolver.task_type, resolver.task_id) == (chief, 0)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import schemas
 from components.dataset import records, sample
-from components.trainer import input_fn
+from components.errors import ConfigError
+from components.trainer import distribution, input_fn
 from components.trainer.options import TrainingOptions
 from components.trainer.run import _augment
 from models import DeepLabV3Plus
@@ -228,6 +229,20 @@ def test_two_workers_train_as_one(folder, shared, unchanged, single):
     logs = [ended_well(process) for process in processes]
     assert "step 6/6" in logs[0] and "step 6/6" not in logs[1]
     assert_same_changes(unchanged, single, run)
+
+
+def test_a_batch_that_replicas_cannot_share_is_refused(folder):
+    process = Run(folder, "odd", distribution="mirrored", batch_size=3).start(devices=2)
+    log = process.communicate(timeout=300)[1]
+    assert process.returncode != 0
+    assert "training.batch_size to be a multiple of the 2 replicas; got 3; to fix, choose 2" in log
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", '{"cluster": {}}'])
+def test_workers_without_addresses_are_refused(text, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ConfigError, match="expected TF_CONFIG with the addresses"):
+        distribution.build_strategy("multi_worker", 4)
 
 
 def free_port() -> int:
