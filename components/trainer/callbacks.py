@@ -6,8 +6,8 @@ only those that end an epoch of the options come with a validation.
 
 import logging as standard_logging
 import math
+import os
 import time
-from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -34,7 +34,8 @@ class Checkpoints(keras.callbacks.Callback):
     Args:
         model: the network.
         optimizer: that of the compiled model.
-        folder: stays the same for the same configuration, also when the run is started again.
+        folder: on this machine or in a bucket; stays the same for the same configuration, also
+            when the run is started again.
         own_folder: where this process writes; `folder`, except for workers that are not the chief.
         save_every_steps: steps of one Keras epoch.
         monitor: the logged number whose highest value marks the best epoch.
@@ -44,8 +45,8 @@ class Checkpoints(keras.callbacks.Callback):
         self,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-        folder: Path,
-        own_folder: Path,
+        folder: str,
+        own_folder: str,
         *,
         save_every_steps: int,
         monitor: str,
@@ -65,18 +66,18 @@ class Checkpoints(keras.callbacks.Callback):
                 steps_done=self._steps_done,
                 best_value=self._best_value,
             ),
-            str(own_folder / "last"),
+            os.path.join(own_folder, "last"),
             max_to_keep=1,
         )
         self._best = tf.train.CheckpointManager(
             tf.train.Checkpoint(variables=[variable.value for variable in model.variables]),
-            str(own_folder / "best"),
+            os.path.join(own_folder, "best"),
             max_to_keep=1,
         )
 
     def resume(self) -> int:
         """Restores the last saved state, if any, and returns the number of finished steps."""
-        last = tf.train.latest_checkpoint(str(self._folder / "last"))
+        last = tf.train.latest_checkpoint(os.path.join(self._folder, "last"))
         if last:
             self._state.checkpoint.restore(last).assert_consumed()
             logging.info("Training goes on after step %d", self._steps_done.numpy())
@@ -89,7 +90,7 @@ class Checkpoints(keras.callbacks.Callback):
             PipelineError: no epoch ever gave a number.
         """
         best = self._best.latest_checkpoint or tf.train.latest_checkpoint(
-            str(self._folder / "best")
+            os.path.join(self._folder, "best")
         )
         if not best:
             raise PipelineError(

@@ -5,7 +5,6 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -68,7 +67,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 @contextlib.contextmanager
-def own_folder(strategy: tf.distribute.Strategy, folder: Path) -> Iterator[Path]:
+def own_folder(strategy: tf.distribute.Strategy, folder: str) -> Iterator[str]:
     """`folder` for the chief, and for the others a folder that goes when the context closes.
 
     What replicas average when it is read (batch normalization statistics) can be saved only if all
@@ -78,7 +77,7 @@ def own_folder(strategy: tf.distribute.Strategy, folder: Path) -> Iterator[Path]
         yield folder
     else:
         with tempfile.TemporaryDirectory() as elsewhere:
-            yield Path(elsewhere)
+            yield elsewhere
 
 
 def fitted(model: keras.Model, strategy: tf.distribute.Strategy) -> keras.Model:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -74,7 +73,7 @@ def run_fn(fn_args) -> None:
         "training": dataclasses.asdict(options),
         "training_data": statistics,
     }
-    folder = Path(config["training_dir"]) / _run_id(fn_args)
+    folder = os.path.join(config["training_dir"], _run_id(fn_args))
     with strategy.scope():
         model = build()
         _load_initial_weights(model, options)
@@ -100,8 +99,8 @@ def run_fn(fn_args) -> None:
     )
     signatures.export(served, fn_args.serving_model_dir, description)
     # The model is safe now; until here a killed run could still go on from its checkpoints.
-    if folder.exists():
-        tf.io.gfile.rmtree(str(folder))
+    if tf.io.gfile.exists(folder):
+        tf.io.gfile.rmtree(folder)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,7 +119,7 @@ def _train(
     dataset: schemas.Dataset,
     records: _Records,
     description: dict,
-    folder: Path,
+    folder: str,
     log_dir: str,
 ) -> float:
     """Trains the model, from `folder` on if that holds a saved state, up to the best epoch.
@@ -147,7 +146,7 @@ def _train(
         watchers = [
             curves.Curves(
                 # On all workers, for together they read what replicas average.
-                log_dir if is_chief else str(own_folder),
+                log_dir if is_chief else own_folder,
                 model,
                 metric,
                 dataset,
