@@ -55,7 +55,8 @@ def test_output_stride_8_on_some_pictures(checkout, shared_data):
     root = voc.find_root(shared_data / "VOCdevkit")
     matrix = np.zeros((CLASSES, CLASSES), np.int64)
     for name in voc.picture_names(root, "val")[:count]:
-        image = np.asarray(Image.open(root / f"JPEGImages/{name}.jpg"), np.float32)
+        # Decoded by TensorFlow too: decoders differ in grey values, which moved the mean by 0.003.
+        image = tf.io.decode_jpeg(tf.io.read_file(str(root / f"JPEGImages/{name}.jpg"))).numpy()
         label = np.asarray(Image.open(root / f"SegmentationClass/{name}.png"))
         height, width = label.shape
         canvas = np.zeros((1, CROP, CROP, 3), np.float32)
@@ -63,7 +64,7 @@ def test_output_stride_8_on_some_pictures(checkout, shared_data):
         predicted = network(canvas).numpy().argmax(-1)[0, :height, :width]
         counted = label != 255
         np.add.at(matrix, (label[counted], predicted[counted]), 1)
-    assert evaluation.candidate["mean_iou"] == pytest.approx(metrics.mean_iou(matrix), abs=0.002)
+    assert evaluation.candidate["mean_iou"] == pytest.approx(metrics.mean_iou(matrix), abs=1e-4)
     assert evaluation.candidate["pixel_accuracy"] == pytest.approx(
-        metrics.pixel_accuracy(matrix), abs=0.001
+        metrics.pixel_accuracy(matrix), abs=1e-4
     )
