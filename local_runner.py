@@ -48,17 +48,19 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     with terminal.redirected_to(log) as console, terminal.step_lines(console):
         # Imported here: TensorFlow takes ten seconds and TFX half a minute, and what is wrong with
         # the arguments or the data should be said before.
-        from components.dataset.prepare import prepare_records
+        from components.dataset.prepare import find_records
 
-        if not arguments.dry_run:
-            config = weights.located(config)
-        records = prepare_records(
+        source = find_records(
             schemas.load(config.data.dataset),
             arguments.data_dir,
             output / "data",
             patterns={"train": config.data.train_pattern, "val": config.data.val_pattern},
             limits={"train": config.data.train_limit, "val": config.data.val_limit},
         )
+        records = source.folder
+        if not arguments.dry_run:
+            config = weights.located(config)
+            records = source.ready()
         from pipeline import local
 
         local.run(arguments, config, records, output, console)

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 import schemas
-from components.dataset.prepare import prepare_records
+from components.dataset.prepare import find_records
 from pipeline import lineage, recipes
 from pipeline.cli import REPOSITORY
 from pipeline.config import override
@@ -141,13 +141,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         assignments = _assignments(arguments.pictures, arguments.passes)
         config = override(recipes.sample(), assignments)
-        records = prepare_records(
+        records = find_records(
             schemas.load("sample"),
             None,
             Path(folder, "data"),
             patterns={"train": config.data.train_pattern, "val": config.data.val_pattern},
             limits={"train": config.data.train_limit, "val": config.data.val_limit},
-        )
+        ).ready()
         bare_seconds, bare_memory = _timed(
             [
                 *(sys.executable, "-m", "benchmarks.pipeline_overhead"),

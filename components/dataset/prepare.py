@@ -1,5 +1,6 @@
 """Turns what `--data-dir` points at into a folder of TFRecords that ExampleGen can ingest."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -14,15 +15,38 @@ from components.fingerprint import source_fingerprint
 from schemas import Dataset
 
 
-def prepare_records(
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordsSource:
+    """Records that lie in `folder` already, or can be written there."""
+
+    folder: Path
+    splits: dict[str, Iterator[records.Record]] | None = None
+    """What to write there, by split; None where the records lie there."""
+    digest: str = ""
+    """Of all that the splits are made from."""
+
+    def ready(self) -> Path:
+        """The folder, with the records in it.
+
+        Raises:
+            DataError: a picture or a mask cannot be used.
+        """
+        if self.splits is not None and not records.is_current(self.folder, self.digest):
+            logging.info("Writing TFRecords to %s", self.folder)
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            records.write_records(self.folder, self.splits, source=self.digest)
+        return self.folder
+
+
+def find_records(
     dataset: Dataset,
     source: str | None,
     output: Path,
     *,
     patterns: dict[str, str],
     limits: dict[str, int],
-) -> Path:
-    """The folder with the records of both splits, made first where there are only pictures.
+) -> RecordsSource:
+    """Where the records of both splits come from; converts and renders nothing yet.
 
     Args:
         dataset: the data set's classes and ignore label.
@@ -56,7 +80,7 @@ def prepare_records(
         if root is None:
             for split in sample.SPLITS:
                 records.check_split(folder, patterns[split], split)
-            return folder
+            return RecordsSource(folder=folder)
         names = {
             split: voc.picture_names(root, split)[: limits[split] or None]
             for split in sample.SPLITS
@@ -64,12 +88,7 @@ def prepare_records(
         origin = {"voc": str(root), "names": names, "files": _file_stamp(root, names)}
         splits = {split: voc.read_pictures(root, names[split], dataset) for split in sample.SPLITS}
     digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:12]
-    target = output / f"{dataset.name}-{digest}"
-    if not records.is_current(target, digest):
-        logging.info("Writing TFRecords to %s", target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        records.write_records(target, splits, source=digest)
-    return target
+    return RecordsSource(folder=output / f"{dataset.name}-{digest}", splits=splits, digest=digest)
 
 
 def _render(split: str, count: int) -> Iterator[records.Record]:

@@ -15,6 +15,11 @@ import pytest
         (["--set", "min_free_disk_gb=1e9"], 2, "GB free below"),
         (["--output", "/dev/null/out"], 2, "expected a folder that can be written"),
         (
+            ["--checkpoint", "/nowhere/model.ckpt"],
+            2,
+            "expected a checkpoint at /nowhere/model.ckpt",
+        ),
+        (
             ["--dataset", "pascal"],
             3,
             "expected --data-dir with the pictures or TFRecords of PASCAL",

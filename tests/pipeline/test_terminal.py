@@ -5,7 +5,7 @@ import logging
 
 from rich.console import Console
 
-from pipeline.terminal import step_lines
+from pipeline.terminal import TrainingProgress, step_lines
 
 
 def show(console: Console, steps: int) -> None:
@@ -34,4 +34,5 @@ def test_few_lines_without_a_terminal():
 
 
 def test_nobody_listens_afterwards():
-    assert not logging.getLogger("deeplab.progress").handlers
+    handlers = logging.getLogger("deeplab.progress").handlers
+    assert not [handler for handler in handlers if isinstance(handler, TrainingProgress)]

@@ -35,13 +35,13 @@ def voc_root(tmp_path):
 
 
 def convert(source, output):
-    return prepare.prepare_records(
+    return prepare.find_records(
         schemas.load("pascal"),
         str(source),
         output,
         patterns=PATTERNS,
         limits={"train": 0, "val": 0},
-    )
+    ).ready()
 
 
 def read(folder, split):
