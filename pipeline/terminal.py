@@ -90,7 +90,14 @@ class TrainingProgress(logging.Handler):
             return
         if self._bar is None:
             columns = BarColumn(), TextColumn("{task.description}", markup=False)
-            self._bar = Progress(*columns, console=self._console, transient=True)
+            # What the libraries print goes on to the log, not above the bar.
+            self._bar = Progress(
+                *columns,
+                console=self._console,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._bar.add_task(text, total=record.steps)
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], completed=record.step, description=text)

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import sys
 
 from rich.console import Console
 
@@ -19,6 +20,17 @@ def test_a_bar_on_a_terminal():
     file = io.StringIO()
     show(Console(file=file, force_terminal=True, width=100), 9)
     assert "━" in file.getvalue() and "step 9/9, loss 0.5" in file.getvalue()
+
+
+def test_what_others_print_stays_off_the_terminal(capfd):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100)
+    logger = logging.getLogger("deeplab.progress")
+    with step_lines(console):
+        logger.info("step 1/9", extra={"step": 1, "steps": 9})
+        sys.stderr.write("a library at work\n")
+    assert "a library" not in file.getvalue()
+    assert "a library" in capfd.readouterr().err
 
 
 def test_the_bar_goes_when_training_stops_halfway():
