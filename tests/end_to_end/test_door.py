@@ -3,22 +3,34 @@
 import pytest
 
 
+def check_refused(checkout, arguments: list[str], code: int, message: str) -> None:
+    done = checkout.run(*arguments)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert message in done.stdout and "to fix" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--recipe", "pancake"], "expected a recipe, one of sample, pascal"),
+        (["--dataset", "coco"], "expected a recipe, one of sample, pascal"),
+        (["--set", "training.stepz=3"], "use training.steps"),
+        (["--set", "training.steps=many"], "expected training.steps to be valid; got 'many'"),
+        (["--set", "training.steps=-1"], "expected training.steps to be"),
+        (["--set", "data.dataset=mars"], "expected data.dataset to be one of"),
+        (["--set", "min_free_disk_gb=1e9"], "GB free below"),
+        (["--output", "/dev/null/out"], "expected a folder that can be written"),
+    ],
+)
+def test_configuration_refused_at_the_door(checkout, arguments, message):
+    check_refused(checkout, arguments, 2, message)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--recipe", "pancake"], 2, "expected a recipe, one of sample, pascal"),
-        (["--dataset", "coco"], 2, "expected a recipe, one of sample, pascal"),
-        (["--set", "training.stepz=3"], 2, "use training.steps"),
-        (["--set", "training.steps=many"], 2, "expected training.steps to be valid; got 'many'"),
-        (["--set", "training.steps=-1"], 2, "expected training.steps to be"),
-        (["--set", "data.dataset=mars"], 2, "expected data.dataset to be one of"),
-        (["--set", "min_free_disk_gb=1e9"], 2, "GB free below"),
-        (["--output", "/dev/null/out"], 2, "expected a folder that can be written"),
-        (
-            ["--checkpoint", "/nowhere/model.ckpt"],
-            2,
-            "expected a checkpoint at /nowhere/model.ckpt",
-        ),
         (
             ["--dataset", "pascal"],
             3,
@@ -30,13 +42,13 @@ import pytest
             "got /nowhere, which does not exist",
         ),
         (["--dataset", "pascal", "--data-dir", "{empty}"], 3, "matching 'train-*' for the train"),
+        (["--checkpoint", "/nowhere/model.ckpt"], 2, "expected a checkpoint at /nowhere/model"),
+        (["--set", "model.backbone=vgg"], 2, "expected a backbone among xception_41"),
     ],
 )
-def test_refused_at_the_door(checkout, tmp_path, arguments, code, message):
-    done = checkout.run(*(argument.format(empty=tmp_path) for argument in arguments))
-    assert done.returncode == code, done.stdout + done.stderr
-    assert message in done.stdout and "to fix" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+def test_files_and_network_refused_at_the_door(checkout, tmp_path, arguments, code, message):
+    words = [argument.format(empty=tmp_path) for argument in arguments]
+    check_refused(checkout, words, code, message)
 
 
 def test_unknown_option(checkout):
