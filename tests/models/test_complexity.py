@@ -9,6 +9,9 @@ import pytest
 
 from models.complexity import multiply_adds, parameters
 
+# Builds every network at full size.
+pytestmark = pytest.mark.slow
+
 CLASSES, DEPTH, LOW_DEPTH = 21, 256, 48
 PUBLISHED_MOBILENET = {"atrous_rates": (), "decoder": False}
 

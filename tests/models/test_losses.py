@@ -284,6 +284,7 @@ if BACKEND == "jax":
             assert float(at(np.int32(finished))) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", TERMS)
 def test_fit_learns_a_constant_picture(term):
     images = np.eye(3, dtype=np.float32)[np.random.default_rng(0).integers(0, 3, (4, 6, 7))]
