@@ -84,8 +84,8 @@ def pascal_finetune() -> PipelineConfig:
     """MobileNetV2 from ImageNet weights to PASCAL VOC on two CPU cores.
 
     Command: `python local_runner.py --dataset pascal --data-dir VOCdevkit --recipe pascal_finetune
-    --backbone-weights mobilenet_v2_imagenet_dogs.weights.h5`. Not run to its end yet: half an hour
-    of training on two cores; its score is not known.
+    --backbone-weights mobilenet_v2_imagenet_dogs.weights.h5`. Not run to its end yet: neither its
+    time nor its score is known.
     """
     return PipelineConfig(
         data=DataOptions(dataset="pascal", crop_size=321),
