@@ -1,0 +1,175 @@
+"""Reads `dataset.toml`."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from schemas.description import (
+    MASK_KINDS,
+    Archive,
+    ClassInfo,
+    Color,
+    Dataset,
+    DatasetError,
+    Source,
+    Split,
+)
+
+_Value = TypeVar("_Value")
+_HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+def read(directory: Path) -> Dataset:
+    """Reads the data set that `dataset.toml` in `directory` describes; named as the directory.
+
+    Raises:
+        DatasetError: if the file is missing, no TOML, incomplete, or contradicts itself.
+    """
+    path = directory / "dataset.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise DatasetError(
+            f"expected a TOML file {path}; got: {error}; to fix, start from a copy of another's"
+        ) from error
+    _known(path, "the file", table, {"title", "licence", "ignore_label", "classes", "source"})
+    classes = _field(path, table, "classes", list)
+    return Dataset(
+        name=directory.name,
+        title=_field(path, table, "title", str),
+        licence=_field(path, table, "licence", str),
+        ignore_label=_field(path, table, "ignore_label", int),
+        classes=tuple(_class_info(path, entry) for entry in classes),
+        source=_source(path, table["source"]) if "source" in table else None,
+    )
+
+
+def _source(path: Path, table: object) -> Source:
+    _known(path, "source", table, {"roots", "masks", "ignore_colors", "splits", "archives"})
+    splits = {
+        name: _split(path, name, entry)
+        for name, entry in _field(path, table, "splits", dict).items()
+    }
+    for name, split in splits.items():
+        unknown = set(split.overlaps) - set(splits)
+        if unknown:
+            raise DatasetError(
+                f"{path}: expected source.splits.{name}.overlaps to name other splits; got "
+                f"{sorted(unknown)}; to fix, choose among {', '.join(splits)}"
+            )
+    if not {"train", "val"} <= set(splits):
+        raise DatasetError(
+            f"{path}: expected source.splits with train and val; got {', '.join(splits)}; to fix, "
+            "add [source.splits.train] and [source.splits.val]"
+        )
+    masks = table.get("masks", "ids")
+    if masks not in MASK_KINDS:
+        raise DatasetError(
+            f"{path}: expected source.masks to be {' or '.join(MASK_KINDS)}; got {masks!r}; "
+            "to fix, say what the masks' pixels hold"
+        )
+    return Source(
+        roots=_strings(path, table, "roots", default=("",)),
+        masks=masks,
+        ignore_colors=tuple(
+            _color(path, text) for text in _strings(path, table, "ignore_colors", default=())
+        ),
+        splits=splits,
+        archives=tuple(_archive(path, entry) for entry in table.get("archives", ())),
+    )
+
+
+def _split(path: Path, name: str, table: object) -> Split:
+    _known(
+        path, f"source.splits.{name}", table, {"images", "masks", "names", "without", "overlaps"}
+    )
+    for key in ("images", "masks"):
+        for pattern in _strings(path, table, key):
+            if pattern.count("*") != 1:
+                raise DatasetError(
+                    f"{path}: expected source.splits.{name}.{key} such as 'folder/*.png', with one "
+                    f"star for the picture's name; got {pattern!r}; to fix, write the star"
+                )
+    return Split(
+        images=_strings(path, table, "images"),
+        masks=_strings(path, table, "masks"),
+        names=_strings(path, table, "names", default=()),
+        without=_strings(path, table, "without", default=()),
+        overlaps=_strings(path, table, "overlaps", default=()),
+    )
+
+
+def _archive(path: Path, table: object) -> Archive:
+    _known(
+        path, "source.archives", table, {"urls", "checksums", "bytes", "unpacked_bytes", "splits"}
+    )
+    return Archive(
+        urls=_strings(path, table, "urls"),
+        checksums=_field(path, table, "checksums", dict),
+        bytes=_field(path, table, "bytes", int) if "bytes" in table else None,
+        unpacked_bytes=_field(path, table, "unpacked_bytes", int),
+        splits=_strings(path, table, "splits", default=()),
+    )
+
+
+def _known(path: Path, where: str, table: object, keys: set[str]) -> None:
+    """Refuses what is no table, and misspelt keys, which would be silently without effect."""
+    if not isinstance(table, Mapping):
+        raise DatasetError(f"{path}: expected a table {where}; got {table!r}; to fix, write one")
+    unknown = sorted(set(table) - keys)
+    if unknown:
+        raise DatasetError(
+            f"{path}: expected only {', '.join(sorted(keys))} in {where}; got "
+            f"{', '.join(unknown)}; to fix, correct or remove it"
+        )
+
+
+def _strings(
+    path: Path, table: Mapping[str, object], key: str, default: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    """One string or a list of strings as a tuple."""
+    if key not in table and default is not None:
+        return default
+    value = table.get(key)
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
+        raise DatasetError(
+            f"{path}: expected {key} to be a text or a list of texts; got {value!r}; "
+            f"to fix, set {key}"
+        )
+    return tuple(values)
+
+
+def _class_info(path: Path, entry: object) -> ClassInfo:
+    if not isinstance(entry, Mapping):
+        raise DatasetError(
+            f"{path}: expected tables with id, name and color under classes; got {entry!r}; "
+            'to fix, write { id = 0, name = "background", color = "#000000" }'
+        )
+    return ClassInfo(
+        _field(path, entry, "id", int),
+        _field(path, entry, "name", str),
+        _color(path, _field(path, entry, "color", str)),
+    )
+
+
+def _color(path: Path, text: str) -> Color:
+    if not _HEX_COLOR.fullmatch(text):
+        raise DatasetError(
+            f"{path}: expected a color such as '#1a2b3c'; got {text!r}; "
+            "to fix, write six hexadecimal digits"
+        )
+    red, green, blue = bytes.fromhex(text[1:])
+    return red, green, blue
+
+
+def _field(path: Path, table: Mapping[str, object], key: str, kind: type[_Value]) -> _Value:
+    value = table.get(key)
+    if type(value) is not kind:
+        raise DatasetError(
+            f"{path}: expected {key} of type {kind.__name__}; got {value!r} in {dict(table)}; "
+            f"to fix, set {key}"
+        )
+    return value
