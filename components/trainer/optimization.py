@@ -114,6 +114,7 @@ class _RulesByVariable:
         decoupled_decay: dict. Factor by `variable.path` that, times the learning rate, is the share
             of the variable taken off it in each step.
         gradient_multipliers: dict. Factor by `variable.path` on the gradient and its L2 part.
+        learning_rate_multipliers: dict. Factor by `variable.path` on the learning rate.
         **kwargs: of the optimizer.
     """
 
@@ -123,6 +124,7 @@ class _RulesByVariable:
         l2: dict[str, float] | None = None,
         decoupled_decay: dict[str, float] | None = None,
         gradient_multipliers: dict[str, float] | None = None,
+        learning_rate_multipliers: dict[str, float] | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -130,11 +132,17 @@ class _RulesByVariable:
         self._l2 = tuple((l2 or {}).items())
         self._decoupled_decay = tuple((decoupled_decay or {}).items())
         self._gradient_multipliers = tuple((gradient_multipliers or {}).items())
+        self._learning_rate_multipliers = tuple((learning_rate_multipliers or {}).items())
 
     def build(self, variables):
         """Looks the rules up once, for the variables are known by nothing but index later."""
-        tables = dict(self._l2), dict(self._decoupled_decay), dict(self._gradient_multipliers)
-        l2, decoupled, multipliers = tables
+        tables = (
+            dict(self._l2),
+            dict(self._decoupled_decay),
+            dict(self._gradient_multipliers),
+            dict(self._learning_rate_multipliers),
+        )
+        l2, decoupled, multipliers, rates = tables
         unknown = set().union(*tables) - {variable.path for variable in variables}
         if unknown:
             raise ValueError(
@@ -142,21 +150,28 @@ class _RulesByVariable:
                 "freeze layers before the optimizer is built, and train the model it was built for"
             )
         self._rules = tuple(
-            (l2.get(v.path, 0.0), decoupled.get(v.path, 0.0), multipliers.get(v.path, 1.0))
+            (
+                l2.get(v.path, 0.0),
+                decoupled.get(v.path, 0.0),
+                multipliers.get(v.path, 1.0),
+                rates.get(v.path, 1.0),
+            )
             for v in variables
         )
         super().build(variables)
 
     def update_step(self, gradient, variable, learning_rate):
         """Applies the rules of the variable and then the optimizer's own update."""
-        l2, decoupled, multiplier = self._rules[self._get_variable_index(variable)]
+        l2, decoupled, multiplier, rate = self._rules[self._get_variable_index(variable)]
         if l2:
             gradient = gradient + l2 * variable
         if multiplier != 1:
             gradient = gradient * multiplier
+        if rate != 1:
+            learning_rate = learning_rate * rate
         if decoupled:
-            rate = ops.cast(learning_rate, variable.dtype)
-            self.assign_sub(variable, variable * (rate * decoupled))
+            share = ops.cast(learning_rate, variable.dtype) * decoupled
+            self.assign_sub(variable, variable * share)
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self) -> dict[str, Any]:
@@ -166,6 +181,7 @@ class _RulesByVariable:
             "l2": dict(self._l2),
             "decoupled_decay": dict(self._decoupled_decay),
             "gradient_multipliers": dict(self._gradient_multipliers),
+            "learning_rate_multipliers": dict(self._learning_rate_multipliers),
         }
 
 
@@ -193,6 +209,9 @@ def build_optimizer(options: TrainingOptions, model: keras.Model) -> keras.optim
     if clip_norm is not None:
         clip_norm /= tf.distribute.get_strategy().num_replicas_in_sync
     decay = dict.fromkeys(decayed_paths(model), options.weight_decay)
+    factor = options.backbone_learning_rate_multiplier
+    slow = [] if factor == 1 else [v for layer in model.backbone_layers for v in layer.weights]
+    trainable = {variable.path for variable in model.trainable_variables}
     arguments = {
         "learning_rate": build_schedule(options),
         "global_clipnorm": clip_norm,
@@ -200,6 +219,7 @@ def build_optimizer(options: TrainingOptions, model: keras.Model) -> keras.optim
         "gradient_multipliers": gradient_multipliers(
             model, options.last_layer_gradient_multiplier, options.bias_gradient_multiplier
         ),
+        "learning_rate_multipliers": {v.path: factor for v in slow if v.path in trainable},
     }
     if options.optimizer in ("adam", "adamw"):
         return Adam(**arguments)

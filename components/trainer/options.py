@@ -66,6 +66,9 @@ class TrainingOptions:
     learning_rate: float = 0.007
     """The first one; 0.007 suits VOC's train_aug at batch 16, 0.0001 its trainval."""
 
+    backbone_learning_rate_multiplier: float = 1.0
+    """Factor on the learning rate of the backbone, below 1 where only it is pretrained."""
+
     schedule: str = "poly"
     """`poly`, `step` (a staircase) or `constant`."""
 
@@ -172,6 +175,7 @@ class TrainingOptions:
             "scale_step",
             "last_layer_gradient_multiplier",
             "bias_gradient_multiplier",
+            "backbone_learning_rate_multiplier",
         ):
             self._number(name, lambda value: value >= 0, "a number of at least 0")
         for name in ("momentum", "color_jitter"):
