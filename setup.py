@@ -8,5 +8,10 @@ setup(
     description="TFX pipeline that trains, judges and ships DeepLab v3+",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline*", "components*", "models*", "schemas*"]),
-    package_data={"schemas": ["*/*.toml", "*/*.pbtxt"], "components.report": ["*.jinja"]},
+    package_data={
+        "schemas": ["*/*.toml", "*/*.pbtxt"],
+        "components": ["*.jinja"],
+        "components.dataset.overview": ["*.jinja"],
+        "components.report": ["*.jinja"],
+    },
 )

@@ -1,19 +1,16 @@
 """Renders the pictures page: plain functions, no TFX."""
 
-import base64
 import dataclasses
 import io
 import math
-from pathlib import Path
 
-import jinja2
 import numpy as np
 from PIL import Image
 
+from components import pages
 from components.evaluator.results import Evaluation
+from components.pictures import colourise, data_url
 from schemas import Dataset
-
-_TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,15 +26,6 @@ class Picture:
     """Class ids, uint8, as large as the truth."""
     mean_iou: float
     """Over the classes in this picture's truth."""
-
-
-def colourise(label_HW: np.ndarray, dataset: Dataset) -> bytes:
-    """Class ids to a palette PNG in the data set's colours."""
-    image = Image.fromarray(label_HW)
-    image.putpalette(np.uint8(dataset.palette).ravel().tolist())
-    encoded = io.BytesIO()
-    image.save(encoded, "PNG")
-    return encoded.getvalue()
 
 
 def contact_sheet(pictures: list[Picture], dataset: Dataset, columns: int = 6) -> Image.Image:
@@ -68,10 +56,6 @@ def render_page(
     dataset: Dataset, evaluation: Evaluation, pictures: list[Picture], title: str
 ) -> str:
     """The page as HTML; it needs no other file and no network."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["percent"] = lambda value: (
-        "–" if value is None or math.isnan(value) else f"{100 * value:.1f}"
-    )
     rows = [
         {
             "name": entry.name,
@@ -81,7 +65,8 @@ def render_page(
         }
         for entry in dataset.classes
     ]
-    return environment.from_string(_TEMPLATE.read_text()).render(
+    return pages.render(
+        "report/page.html.jinja",
         title=title,
         dataset=dataset,
         evaluation=evaluation,
@@ -92,9 +77,9 @@ def render_page(
                 "name": picture.name,
                 "mean_iou": picture.mean_iou,
                 "views": [
-                    ("image", _data_url(picture.image)),
-                    ("truth", _data_url(colourise(picture.truth_HW, dataset))),
-                    ("prediction", _data_url(colourise(picture.prediction_HW, dataset))),
+                    ("image", data_url(picture.image)),
+                    ("truth", data_url(colourise(picture.truth_HW, dataset))),
+                    ("prediction", data_url(colourise(picture.prediction_HW, dataset))),
                 ],
                 "classes": [
                     entry
@@ -106,8 +91,3 @@ def render_page(
             for picture in pictures
         ],
     )
-
-
-def _data_url(encoded: bytes) -> str:
-    kind = "png" if encoded.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"

@@ -1,4 +1,4 @@
-"""The pictures page: colours, numbers, and what it says of a refused model."""
+"""The pictures page: numbers, and what it says of a refused model."""
 
 import io
 import math
@@ -9,7 +9,7 @@ from PIL import Image
 
 import schemas
 from components.evaluator.results import Evaluation
-from components.report.page import Picture, colourise, contact_sheet, render_page
+from components.report.page import Picture, contact_sheet, render_page
 
 
 @pytest.fixture
@@ -38,14 +38,6 @@ def evaluation(dataset, **changes) -> Evaluation:
     numbers[f"iou/{dataset.class_names[-1]}"] = math.nan
     options = {"candidate": numbers, "baseline": None, "slices": {}, "reasons": (), **changes}
     return Evaluation(**options)
-
-
-def test_colours_are_those_of_the_data_set(dataset, picture):
-    shown = Image.open(io.BytesIO(colourise(picture.truth_HW, dataset))).convert("RGB")
-    pixels = np.asarray(shown)
-    assert tuple(pixels[5, 0]) == dataset.classes[0].color
-    assert tuple(pixels[2, 0]) == dataset.classes[1].color
-    assert tuple(pixels[0, 0]) == schemas.IGNORE_COLOR
 
 
 def test_page_says_what_was_measured_and_escapes_names(dataset, picture):

@@ -1,0 +1,252 @@
+"""Goes once through all records of a data set and keeps counts, and a few small pictures."""
+
+import bisect
+import collections
+import dataclasses
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+from google.protobuf.message import DecodeError
+from PIL import Image
+
+from components import pictures
+from components.dataset import findings, records
+from components.dataset.overview import examine
+from components.dataset.overview.examine import Examined, Suspicion
+from components.errors import DataError
+from schemas import Dataset
+
+THUMBNAIL_SIDE = 220
+"""Long side of the pictures on the page, in pixels; about 25 kB for the three of a record."""
+JPEG_QUALITY = 82
+"""Of the pictures on the page."""
+BRIGHTNESS_BINS = 16
+"""Equal parts of the grey values from 0 to 255."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """One record on the page; what could not be read is empty."""
+
+    name: str
+    size: tuple[int, int] | None
+    """Width and height."""
+    image: bytes
+    """JPEG."""
+    label: bytes
+    """PNG in the data set's colours, or the mask as it is where it holds no class ids."""
+    overlay: bytes
+    """JPEG; empty also where picture and mask differ in size."""
+    shares: tuple[tuple[int, float], ...]
+    """Labels in the mask and their share of its pixels, largest first."""
+    suspicions: tuple[Suspicion, ...]
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class SplitSurvey:
+    """Counts of one split, over the pictures whose file and mask can both be decoded."""
+
+    files: int
+    records: int = 0
+    """All, those that cannot be decoded included."""
+    pictures: int = 0
+    pixels_256: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(256, np.int64))
+    """How many pixels each label has."""
+    occurrences_256: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(256, np.int64))
+    """In how many pictures each label occurs."""
+    sizes: collections.Counter[tuple[int, int]] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    """Pictures by width and height."""
+    brightness: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros(BRIGHTNESS_BINS, np.int64)
+    )
+    """Pictures by mean grey value."""
+    reasons: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    """How many records are suspicious for each reason."""
+    suspicious_count: int = 0
+    """Records, and files that cannot be read, with at least one reason."""
+    suspicious: list[Shown] = dataclasses.field(default_factory=list)
+    """The worst of each reason in turn, gravest reason first."""
+    examples: list[Shown] = dataclasses.field(default_factory=list)
+    """A sample over the whole split, by name."""
+
+    def class_pixels(self, dataset: Dataset) -> np.ndarray:
+        """How many pixels each class has, 0 where the ignore label is that of a class."""
+        pixels_C = self.pixels_256[: dataset.num_classes].copy()
+        if dataset.ignore_label < dataset.num_classes:
+            pixels_C[dataset.ignore_label] = 0
+        return pixels_C
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Survey:
+    """What the page shows, by split."""
+
+    splits: dict[str, SplitSurvey]
+
+
+def survey(
+    splits: dict[str, list[str]],
+    dataset: Dataset,
+    *,
+    examples_per_split: int = 24,
+    suspicious_limit: int = 12,
+) -> Survey:
+    """Reads every record once, and keeps one record at a time beside counts and small pictures.
+
+    What cannot be decoded is counted and listed, and the rest goes on. The examples do not depend
+    on the order of the records, so the same data in other files gives the same page.
+
+    Args:
+        splits: TFRecord files by the name of the split.
+        dataset: the data set's classes, colours and ignore label.
+        examples_per_split: how many pictures of each split to show.
+        suspicious_limit: how many suspicious ones of each split to show; all are counted.
+    """
+    return Survey(
+        {
+            name: _survey_split(name, files, dataset, examples_per_split, suspicious_limit)
+            for name, files in splits.items()
+        }
+    )
+
+
+def _survey_split(
+    name: str, files: list[str], dataset: Dataset, examples: int, suspicious_limit: int
+) -> SplitSurvey:
+    split = SplitSurvey(files=len(files))
+    sample = _Lowest(examples)
+    suspicious = {
+        reason: _Lowest(suspicious_limit) for reason in (*examine.GRAVE, *examine.DOUBTFUL)
+    }
+
+    def suspect(found: Examined, view: Callable[[], Shown]) -> None:
+        # Picture and mask may both be missing; each reason counts a record once.
+        by_reason = {suspicion.reason: suspicion for suspicion in found.suspicions}
+        split.suspicious_count += bool(by_reason)
+        for reason, suspicion in by_reason.items():
+            split.reasons[reason] += 1
+            suspicious[reason].add((suspicion.rank, _lot(found)), view)
+
+    for path in files:
+        try:
+            for example in records.read_examples([path]):
+                found = examine.examine(example, dataset)
+                view = _Once(found, dataset)
+                split.records += 1
+                suspect(found, view)
+                if found.image is not None and found.label_HW is not None:
+                    _count(found, split)
+                    sample.add((_lot(found),), view)
+        except (DataError, DecodeError) as error:
+            cause = Suspicion(findings.UNREADABLE, _reason(error))
+            logging.warning("%s cannot be read to its end: %s", path, cause.detail)
+            broken = Examined(name=Path(path).name, suspicions=[cause])
+            suspect(broken, _Once(broken, dataset))
+    split.examples = sorted(sample.items(), key=lambda shown: shown.name)
+    split.suspicious = _by_turns([kept.items() for kept in suspicious.values()], suspicious_limit)
+    logging.info("Looked at %d records of %s", split.records, name)
+    return split
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what TensorFlow said, without the name and the place of its operation."""
+    first = str(error.__cause__ or error).splitlines()[0]
+    return re.sub(r"^\{\{.*?\}\} |\s*\[Op:.*", "", first)
+
+
+def _count(found: Examined, split: SplitSurvey) -> None:
+    split.pictures += 1
+    split.pixels_256 += found.pixels_256
+    split.occurrences_256 += found.pixels_256 > 0
+    split.sizes[found.size] += 1
+    mean = np.asarray(found.image.convert("L")).mean()
+    split.brightness[int(mean * BRIGHTNESS_BINS / 256)] += 1
+
+
+def _lot(found: Examined) -> bytes:
+    """What decides whether a record is shown: as good as chance, and always the same."""
+    return hashlib.blake2b(found.name.encode() + found.encoded, digest_size=8).digest()
+
+
+class _Lowest:
+    """Keeps the items with the lowest keys, and makes only those that enter."""
+
+    def __init__(self, limit: int):
+        self._limit = limit
+        self._entries: list[tuple[tuple, Shown]] = []
+
+    def add(self, key: tuple, make: Callable[[], Shown]) -> None:
+        """Keeps the item if its key is low enough."""
+        if len(self._entries) < self._limit or (self._entries and key < self._entries[-1][0]):
+            bisect.insort(self._entries, (key, make()), key=lambda entry: entry[0])
+            del self._entries[self._limit :]
+
+    def items(self) -> list[Shown]:
+        """Those kept, lowest key first."""
+        return [item for _, item in self._entries]
+
+
+class _Once:
+    """Makes the pictures of a record when first asked for."""
+
+    def __init__(self, found: Examined, dataset: Dataset):
+        self._found, self._dataset = found, dataset
+        self._shown: Shown | None = None
+
+    def __call__(self) -> Shown:
+        if self._shown is None:
+            self._shown = _show(self._found, self._dataset)
+        return self._shown
+
+
+def _by_turns(lists: list[list[Shown]], limit: int) -> list[Shown]:
+    """The first of each list, then the second of each, and so on; none twice."""
+    chosen: list[Shown] = []
+    for rank in range(limit):
+        for kept in lists:
+            if rank < len(kept) and not any(kept[rank] is shown for shown in chosen):
+                chosen.append(kept[rank])
+    return chosen[:limit]
+
+
+def _show(found: Examined, dataset: Dataset) -> Shown:
+    image = label = overlay = b""
+    shares: tuple[tuple[int, float], ...] = ()
+    if found.image is not None:
+        small = pictures.thumbnail(found.image, THUMBNAIL_SIDE)
+        image = _jpeg(small)
+    if found.mask is not None:
+        label = pictures.encode(pictures.thumbnail(found.mask, THUMBNAIL_SIDE), "PNG")
+    if found.label_HW is not None:
+        small_label = pictures.thumbnail(
+            Image.fromarray(found.label_HW), THUMBNAIL_SIDE, smooth=False
+        )
+        label = pictures.colourise(np.asarray(small_label), dataset)
+        order = np.argsort(-found.pixels_256, kind="stable")
+        all_pixels = found.pixels_256.sum()
+        shares = tuple(
+            (int(i), float(found.pixels_256[i] / all_pixels)) for i in order if found.pixels_256[i]
+        )
+        if found.size == found.label_HW.shape[::-1]:
+            background = examine.background_id(dataset)
+            clear = () if background is None else (background,)
+            overlay = _jpeg(pictures.overlay(small, found.label_HW, dataset, clear=clear))
+    return Shown(
+        name=found.name,
+        size=found.size,
+        image=image,
+        label=label,
+        overlay=overlay,
+        shares=shares,
+        suspicions=tuple(found.suspicions),
+    )
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    return pictures.encode(image, "JPEG", quality=JPEG_QUALITY)
