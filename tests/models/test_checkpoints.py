@@ -2,19 +2,17 @@
 
 import functools
 import http.server
-import io
 import re
 import shutil
 import tarfile
 import threading
-from types import MappingProxyType
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import DeepLabV3Plus, variants
+from models import DeepLabV3Plus, downloads, variants
 from models.checkpoints import load_checkpoint, official_variables, save_checkpoint
 
 MOBILENET = "checkpoints/deeplabv3_mnv2_dm05_pascal"
@@ -314,13 +312,17 @@ def published(tiny, tmp_path):
 
 @pytest.fixture
 def server(tmp_path):
-    """Serves tmp_path/served; gives its address and the paths that were asked for."""
-    asked = []
+    """Serves tmp_path/served; gives its address, the paths asked for, and those to break off."""
+    asked, cut = [], set()
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
             super().do_GET()
+
+        def copyfile(self, source, outputfile):
+            content = source.read()
+            outputfile.write(content[: len(content) // 2] if self.path in cut else content)
 
         def log_message(self, *args):
             pass
@@ -328,7 +330,7 @@ def server(tmp_path):
     handler = functools.partial(Handler, directory=tmp_path / "served")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}", asked
+        yield f"http://127.0.0.1:{httpd.server_port}", asked, cut
         httpd.shutdown()
 
 
@@ -359,7 +361,7 @@ def test_folder_with_two_checkpoints_is_ambiguous(untouched, published, tmp_path
 
 
 def test_address_is_downloaded_once(tiny, published, server, tmp_path, monkeypatch):
-    (saved, archive), (address, asked), model = published, server, tiny()
+    (saved, archive), (address, asked, _), model = published, server, tiny()
     monkeypatch.setitem(variants.OFFICIAL_CHECKPOINTS, "tiny_one", f"{address}/{archive.name}")
     for path in (f"{address}/{archive.name}", "tiny_one"):
         _scramble(model, seed=2)
@@ -370,19 +372,32 @@ def test_address_is_downloaded_once(tiny, published, server, tmp_path, monkeypat
 
 def test_address_without_a_file_is_an_error(untouched, server, tmp_path):
     (tmp_path / "served").mkdir(exist_ok=True)
-    with pytest.raises(OSError, match=r"expected a checkpoint at http://.*404.*to fix"):
+    with pytest.raises(OSError, match=r"expected .*none.tar.gz; got from http://.*404.*to fix"):
         load_checkpoint(untouched, f"{server[0]}/none.tar.gz", cache_dir=tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_interrupted_download_leaves_nothing_behind(untouched, tmp_path, monkeypatch):
-    class Half(io.BytesIO):
-        headers = MappingProxyType({"Content-Length": "1000"})
-
-    monkeypatch.setattr("urllib.request.urlopen", lambda *args, **kwargs: Half(b"x" * 500))
-    with pytest.raises(OSError, match=r"expected 1000 bytes from http://host/a.tar.gz; got 500"):
-        load_checkpoint(untouched, "http://host/a.tar.gz", cache_dir=tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_interrupted_download_is_never_taken_for_the_archive(
+    tiny, published, server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(downloads, "_PAUSE", 0)
+    (saved, archive), (address, asked, cut), model = published, server, tiny()
+    path, cache, size = f"/{archive.name}", tmp_path / "cache", archive.stat().st_size
+    cut.add(path)
+    _scramble(model, seed=2)
+    before = _values(model)
+    with pytest.raises(OSError, match=rf"got from {address}{path}: .*{size // 2} of {size} bytes"):
+        load_checkpoint(model, address + path, cache_dir=cache)
+    _assert_equal(_values(model), before)
+    # What has come so far stays, under names that nothing else reads.
+    assert {file.name.partition(archive.name)[2] for file in cache.iterdir()} == {
+        ".part",
+        ".part.json",
+    }
+    cut.clear()
+    load_checkpoint(model, address + path, cache_dir=cache)
+    _assert_equal(_values(model), saved)
+    assert asked == [path] * 4
 
 
 @pytest.mark.parametrize("name", ["../outside", "/tmp/outside"])
