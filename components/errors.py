@@ -1,4 +1,12 @@
-"""What can stop a run, by cause; the runners turn each cause into its own exit code."""
+"""What can stop a run, by cause; the commands turn each cause into its own exit code."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from schemas import DatasetError
 
 
 class PipelineError(Exception):
@@ -34,3 +42,30 @@ class ServingError(PipelineError):
 
     headline = "Serving check failed"
     exit_code = 5
+
+
+class DownloadFailedError(PipelineError):
+    """What has to be fetched could not be, or is not what was published."""
+
+    headline = "Download failed"
+    exit_code = 6
+
+
+@contextlib.contextmanager
+def exit_codes(console: Console) -> Iterator[None]:
+    """Ends the process with the code of the error that leaves the context.
+
+    Errors meant for people are printed as one message; anything else is a crash and keeps its
+    stack trace.
+    """
+    try:
+        yield
+    except DatasetError as error:
+        _exit(console, ConfigError(str(error)))
+    except PipelineError as error:
+        _exit(console, error)
+
+
+def _exit(console: Console, error: PipelineError) -> None:
+    console.print(f"{error.headline}: {error}", style="red", markup=False, highlight=False)
+    sys.exit(error.exit_code)

@@ -3,16 +3,20 @@
 import dataclasses
 import hashlib
 import json
-import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from absl import logging
 
-from components.dataset import records, sample, voc
+from components.dataset import build, conversion, records, sample
+from components.dataset.layout import find_layout
 from components.errors import DataError
 from components.fingerprint import source_fingerprint
 from schemas import Dataset
+
+SPLITS = ("train", "val")
+_SPAN = re.compile(r"span-(\d+)")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,10 +24,12 @@ class RecordsSource:
     """Records that lie in `folder` already, or can be written there."""
 
     folder: Path
-    splits: dict[str, Iterator[records.Record]] | None = None
-    """What to write there, by split; None where the records lie there."""
+    write: Callable[[], None] | None = None
+    """Writes them; None where they lie there."""
     digest: str = ""
-    """Of all that the splits are made from."""
+    """Of all that they are made from."""
+    has_spans: bool = False
+    """Whether `folder` holds `span-1/`, `span-2/`, … instead of the records themselves."""
 
     def ready(self) -> Path:
         """The folder, with the records in it.
@@ -31,10 +37,9 @@ class RecordsSource:
         Raises:
             DataError: a picture or a mask cannot be used.
         """
-        if self.splits is not None and not records.is_current(self.folder, self.digest):
+        if self.write is not None and not records.is_current(self.folder, self.digest):
             logging.info("Writing TFRecords to %s", self.folder)
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            records.write_records(self.folder, self.splits, source=self.digest)
+            self.write()
         return self.folder
 
 
@@ -49,9 +54,9 @@ def find_records(
     """Where the records of both splits come from; converts and renders nothing yet.
 
     Args:
-        dataset: the data set's classes and ignore label.
-        source: a folder of TFRecords (used where it lies), or a PASCAL VOC folder (converted),
-            or None for the embedded sample (rendered).
+        dataset: the data set's classes and layout.
+        source: a folder of TFRecords or of spans of them (used where it lies), or of the data
+            set's pictures (converted), or None for the embedded sample (rendered).
         output: where converted or rendered records go, `<output>/<data set>-<hash>`.
         patterns: file pattern of the "train" and "val" split.
         limits: at most so many pictures of the "train" and "val" split are converted or
@@ -63,32 +68,56 @@ def find_records(
     if source is None and dataset.name != "sample":
         raise DataError(
             f"expected --data-dir with the pictures or TFRecords of {dataset.title}; got none; "
-            "to fix, add --data-dir VOCdevkit, or leave out --dataset for the embedded sample"
+            f"to fix, add --data-dir DIR (python -m components.dataset build {dataset.name} makes "
+            "one), or leave out --dataset for the embedded sample"
         )
     if source is None:
-        origin = {"sample": source_fingerprint("components.dataset.sample"), "limits": limits}
-        splits = {split: _render(split, limits[split]) for split in sample.SPLITS}
-    else:
-        folder = Path(source).resolve()
-        if not folder.is_dir():
-            raise DataError(
-                f"expected a folder in --data-dir; got {source}, which "
-                f"{'is not a folder' if folder.exists() else 'does not exist'}; "
-                "to fix, give the folder of the TFRecords or of VOCdevkit"
-            )
-        root = voc.find_root(folder)
-        if root is None:
-            for split in sample.SPLITS:
-                records.check_split(folder, patterns[split], split)
-            return RecordsSource(folder=folder)
-        names = {
-            split: voc.picture_names(root, split)[: limits[split] or None]
-            for split in sample.SPLITS
-        }
-        origin = {"voc": str(root), "names": names, "files": _file_stamp(root, names)}
-        splits = {split: voc.read_pictures(root, names[split], dataset) for split in sample.SPLITS}
+        return _rendered(output, limits)
+    folder = Path(source).resolve()
+    if not folder.is_dir():
+        raise DataError(
+            f"expected a folder in --data-dir; got {source}, which "
+            f"{'is not a folder' if folder.exists() else 'does not exist'}; "
+            "to fix, give the folder of the TFRecords or of the pictures"
+        )
+    newest = newest_span(folder)
+    if newest or any(records.record_files(folder, patterns[split]) for split in SPLITS):
+        for split in SPLITS:
+            records.check_split(newest or folder, patterns[split], split)
+        return RecordsSource(folder=folder, has_spans=newest is not None)
+    layout = find_layout(dataset, folder)
+    if layout is None:
+        for split in SPLITS:
+            records.check_split(folder, patterns[split], split)
+    digest = build.origin(layout, SPLITS, limits)
+    target = output / f"{dataset.name}-{digest}"
+
+    def write() -> None:
+        conversion.convert(layout, SPLITS, target, source=digest, limits=limits)
+
+    return RecordsSource(folder=target, write=write, digest=digest)
+
+
+def newest_span(folder: Path) -> Path | None:
+    """The span of the highest number in a folder of spans; None where there is none."""
+    spans = [
+        (int(match[1]), child)
+        for child in folder.iterdir()
+        if child.is_dir() and (match := _SPAN.fullmatch(child.name))
+    ]
+    return max(spans)[1] if spans else None
+
+
+def _rendered(output: Path, limits: dict[str, int]) -> RecordsSource:
+    origin = {"sample": source_fingerprint("components.dataset.sample"), "limits": limits}
     digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:12]
-    return RecordsSource(folder=output / f"{dataset.name}-{digest}", splits=splits, digest=digest)
+    target = output / f"sample-{digest}"
+
+    def write() -> None:
+        splits = {split: _render(split, limits[split]) for split in SPLITS}
+        records.write_records(target, splits, source=digest)
+
+    return RecordsSource(folder=target, write=write, digest=digest)
 
 
 def _render(split: str, count: int) -> Iterator[records.Record]:
@@ -104,17 +133,3 @@ def _render(split: str, count: int) -> Iterator[records.Record]:
             height=height,
             width=width,
         )
-
-
-def _file_stamp(root: Path, names: dict[str, list[str]]) -> str:
-    """A hash of size and time of every file used, so that replaced pictures are converted again."""
-    digest = hashlib.sha256()
-    for name in sorted({name for split in names.values() for name in split}):
-        for path in (
-            root / "JPEGImages" / f"{name}.jpg",
-            root / "SegmentationClass" / f"{name}.png",
-        ):
-            if path.exists():
-                status = os.stat(path)
-                digest.update(f"{path.name} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()

@@ -3,6 +3,7 @@
 Keys as in `research/deeplab/datasets/build_data.py` of tensorflow/models.
 """
 
+import contextlib
 import dataclasses
 import glob
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from components.errors import DataError
+from components.errors import ConfigError, DataError
 
 IMAGE = "image/encoded"
 LABEL = "image/segmentation/class/encoded"
@@ -79,13 +80,11 @@ def write_records(
     Raises:
         DataError: a split has no record.
     """
-    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    unfinished.mkdir(parents=True)
-    try:
+    with unfinished(folder) as new:
         counts = {}
         for split, records in splits.items():
             names = [f"{split}-{i:05d}-of-{shards:05d}.tfrecord" for i in range(shards)]
-            writers = [tf.io.TFRecordWriter(str(unfinished / name)) for name in names]
+            writers = [tf.io.TFRecordWriter(str(new / name)) for name in names]
             count = 0
             for count, record in enumerate(records, start=1):
                 writers[(count - 1) % shards].write(record.serialize())
@@ -96,14 +95,34 @@ def write_records(
                     f"expected at least one record in split '{split}'; got none; "
                     "to fix, check the list of pictures of that split"
                 )
-            counts[split] = count
-        manifest = {"source": source, "records": counts}
-        (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=2))
+            counts[split] = {"records": count}
+        (new / MANIFEST).write_text(json.dumps({"source": source, "splits": counts}, indent=2))
+
+
+@contextlib.contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """A folder to write to that becomes `folder` when the context ends well, and vanishes if not.
+
+    An existing `folder` is replaced.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    try:
+        new.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(
+            f"expected a folder that can be written; got {folder} ({error.strerror}); to fix, "
+            "choose another one"
+        ) from error
+    try:
+        yield new
         if folder.exists():
             shutil.rmtree(folder)
-        os.replace(unfinished, folder)
+        os.replace(new, folder)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def is_current(folder: Path, source: str) -> bool:

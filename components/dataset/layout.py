@@ -1,0 +1,235 @@
+"""Finds the pictures and masks of a data set in the folders that its `dataset.toml` describes."""
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from components.dataset.findings import (
+    DUPLICATE,
+    IN_TWO_SPLITS,
+    MISSING_MASK,
+    MISSING_PICTURE,
+    Finding,
+)
+from components.errors import DataError
+from schemas import Dataset, Split
+
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """The files of one picture and its mask."""
+
+    name: str
+    """Its id: the path below the folder of the pictures, without the ending."""
+    image: str
+    label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The folders of a data set, as found below a folder that the user gave.
+
+    Args:
+        dataset: with its source.
+        roots: the folders that paths start from.
+    """
+
+    dataset: Dataset
+    roots: tuple[Path, ...]
+
+    def pairs(self, split: str, limit: int = 0) -> tuple[list[Pair], list[Finding]]:
+        """The pairs of a split by name, and which pictures or masks are missing or there twice.
+
+        Args:
+            split: its name.
+            limit: at most so many are taken, the first by name; 0 is all.
+
+        Raises:
+            DataError: a folder or a list of names is missing, or there is no picture at all.
+        """
+        described = self.dataset.source.splits[split]
+        images = [_Pattern(self, pattern) for pattern in described.images]
+        masks = [_Pattern(self, pattern) for pattern in described.masks]
+        listed = self._names(split, described)
+        findings = []
+        if listed is None:
+            listed = [name for pattern in images for name in pattern.names()]
+            if not limit:
+                masked = {name for mask in masks for name in mask.names()}
+                findings += [
+                    Finding(split, name, MISSING_PICTURE, "a mask has no picture of its name")
+                    for name in sorted(masked - set(listed))
+                ]
+        without = set(self._read(described.without))
+        names = sorted(name for name in listed if name not in without)[: limit or None]
+        if not names:
+            raise DataError(
+                f"expected pictures of the {split} split at "
+                f"{' or '.join(str(pattern) for pattern in images)}; got none; to fix, put them "
+                f"there, or correct schemas/{self.dataset.name}/dataset.toml"
+            )
+        pairs: dict[str, Pair] = {}
+        for name in names:
+            if name in pairs:
+                findings.append(Finding(split, name, DUPLICATE, "this name occurs twice"))
+                continue
+            found = [path for pattern in images for path in pattern.files(name)]
+            label = next((path for pattern in masks for path in pattern.files(name)), None)
+            if not found:
+                places = " or ".join(pattern.place(name) for pattern in images)
+                findings.append(Finding(split, name, MISSING_PICTURE, f"expected a file {places}"))
+            elif not label:
+                places = " or ".join(pattern.place(name) for pattern in masks)
+                findings.append(Finding(split, name, MISSING_MASK, f"expected a file {places}"))
+            else:
+                pairs[name] = Pair(name, found[0], label)
+        return list(pairs.values()), findings
+
+    def _names(self, split: str, described: Split) -> list[str] | None:
+        """The names in the split's lists; several lists may name the same. None without lists.
+
+        Raises:
+            DataError: a list is missing, or there is no name in any.
+        """
+        if not described.names:
+            return None
+        lists = [self._read([path]) for path in described.names]
+        if not any(lists):
+            places = " and ".join(str(self.find(path)) for path in described.names)
+            raise DataError(
+                f"expected the names of the {split} pictures in {places}; got an empty file; "
+                f"to fix, give the folder of a complete {self.dataset.title}"
+            )
+        names, seen = [], set()
+        for listed in lists:
+            names += [name for name in listed if name not in seen]
+            seen.update(listed)
+        return names
+
+    def _read(self, paths: Sequence[str]) -> list[str]:
+        """The names in text files: the first word of each line."""
+        return [
+            line.split()[0]
+            for path in paths
+            for line in self.find(path).read_text(encoding="utf-8").splitlines()
+            if line.strip()
+        ]
+
+    def find(self, path: str) -> Path:
+        """A file or folder of the data set, in the first root that has it.
+
+        Raises:
+            DataError: none has.
+        """
+        for root in self.roots:
+            if (root / path).exists():
+                return root / path
+        raise DataError(
+            f"expected {path} in {' or '.join(map(str, self.roots))}; got no such file; to fix, "
+            f"give the folder of a complete {self.dataset.title}"
+        )
+
+
+class _Pattern:
+    """`folder/*ending` of `schemas.Split`."""
+
+    def __init__(self, layout: Layout, pattern: str):
+        folder, star, self._ending = pattern.rpartition("*")
+        folder, _, self._start = folder.rpartition("/")
+        del star
+        self._folder = str(layout.find(folder)) if folder else str(layout.roots[0])
+        self._endings = (self._ending,) if self._ending else PICTURE_ENDINGS
+        self._listed: dict[str, list[str]] | None = None
+
+    def __str__(self) -> str:
+        return self.place("*")
+
+    def place(self, name: str) -> str:
+        """Where the file of a name is expected."""
+        folder, _, last = name.rpartition("/")
+        return os.path.join(self._folder, folder, f"{self._start}{last}{self._ending}")
+
+    def files(self, name: str) -> list[str]:
+        """The files of a name, sorted: at most one, but for several endings."""
+        if self._ending:
+            path = self.place(name)
+            return [path] if os.path.lexists(path) else []
+        return self._by_name().get(name, [])
+
+    def names(self) -> list[str]:
+        """All names that have files, sorted; one as often as it has files."""
+        return [name for name, files in sorted(self._by_name().items()) for _ in files]
+
+    def _by_name(self) -> dict[str, list[str]]:
+        if self._listed is None:
+            self._listed = {}
+            for path in sorted(_walk(self._folder)):
+                name = self._name(path)
+                if name is not None:
+                    self._listed.setdefault(name, []).append(path)
+        return self._listed
+
+    def _name(self, path: str) -> str | None:
+        folder, last = os.path.split(os.path.relpath(path, self._folder))
+        for ending in self._endings:
+            # Cameras write .JPG.
+            matches = last.endswith(ending) if self._ending else last.lower().endswith(ending)
+            if matches and last.startswith(self._start):
+                name = last[len(self._start) : len(last) - len(ending)]
+                return f"{folder}/{name}" if folder else name
+        return None
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """All files below a folder; hidden ones, such as a file manager's, are none of ours."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (os.path.join(parent, name) for name in files if not name.startswith("."))
+
+
+def find_layout(dataset: Dataset, folder: Path) -> Layout | None:
+    """The layout of a data set below `folder`, which may be any folder on the way to a root.
+
+    Returns None where no folder of any split's pictures is there, so that a caller can see whether
+    it holds records.
+    """
+    if dataset.source is None:
+        return None
+    roots = []
+    for root in dataset.source.roots:
+        parts = Path(root).parts
+        ways = [folder.joinpath(*parts[skip:]) for skip in range(len(parts) + 1)]
+        # What was downloaded lies in a folder for each archive.
+        ways += [way for child in sorted(folder.glob("*/")) if (way := child / root) != child]
+        roots += [way for way in ways if way.is_dir() and way not in roots]
+    layout = Layout(dataset, tuple(roots))
+    for split in dataset.source.splits.values():
+        for pattern in split.images:
+            inner = pattern.partition("*")[0].rpartition("/")[0]
+            if any((root / inner).is_dir() for root in roots if inner):
+                return layout
+    return None
+
+
+def overlaps(dataset: Dataset, names: dict[str, list[str]]) -> list[Finding]:
+    """Pictures whose name is in two splits that must not share any.
+
+    Args:
+        dataset: with its source.
+        names: of each split that is to be built.
+    """
+    splits = dataset.source.splits
+    findings, done = [], []
+    for split, own in names.items():
+        for other in done:
+            if split in splits[other].overlaps or other in splits[split].overlaps:
+                continue
+            findings += [
+                Finding(split, name, IN_TWO_SPLITS, f"it is in {other} too")
+                for name in sorted(set(own) & set(names[other]))
+            ]
+        done.append(split)
+    return findings
