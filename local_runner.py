@@ -57,13 +57,12 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
             patterns={"train": config.data.train_pattern, "val": config.data.val_pattern},
             limits={"train": config.data.train_limit, "val": config.data.val_limit},
         )
-        records = source.folder
         if not arguments.dry_run:
             config = weights.located(config)
-            records = source.ready()
+            source.ready()
         from pipeline import local
 
-        local.run(arguments, config, records, output, console)
+        local.run(arguments, config, source, output, console)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
-from components.errors import PipelineError
+from components.errors import exit_codes
 from pipeline import recipes
 from pipeline.config import PipelineConfig, override
 
@@ -23,13 +22,15 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         default="sample",
-        help="sample (embedded, the default), or pascal or ade20k with --data-dir",
+        help="sample (embedded, the default), or another folder under schemas/ with --data-dir",
     )
     parser.add_argument(
         "--recipe", help="a recipe of pipeline/recipes.py; the default is that of the data set"
     )
     parser.add_argument(
-        "--data-dir", help="folder of the data set: VOCdevkit, or TFRecords with the official keys"
+        "--data-dir",
+        help="folder of the data set: its pictures, TFRecords with the official keys, or span-1/, "
+        "span-2/, … of them, of which the newest is ingested",
     )
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument(
@@ -66,7 +67,10 @@ def load_config(arguments: argparse.Namespace) -> PipelineConfig:
     Raises:
         ConfigError: unknown recipe, path or value.
     """
-    config = recipes.get(arguments.recipe or arguments.dataset)
+    if arguments.recipe:
+        config = recipes.get(arguments.recipe)
+    else:
+        config = recipes.of_dataset(arguments.dataset)
     assignments = [f"data.dataset={arguments.dataset}"]
     for path, scope in ((arguments.checkpoint, "all"), (arguments.backbone_weights, "backbone")):
         if path:
@@ -85,14 +89,7 @@ def print_plan(console: Console, config: PipelineConfig, pipeline) -> None:
 
 
 def run(main: Callable[[argparse.Namespace, Console], None], arguments: argparse.Namespace) -> None:
-    """Calls `main` and exits with 0, or with the code of the error it raised.
-
-    Errors meant for people are printed as one message; anything else is a crash and keeps its
-    stack trace.
-    """
+    """Calls `main` and exits with 0, or with the code of the error it raised."""
     console = Console(soft_wrap=True)
-    try:
+    with exit_codes(console):
         main(arguments, console)
-    except PipelineError as error:
-        console.print(f"{error.headline}: {error}", style="red", markup=False, highlight=False)
-        sys.exit(error.exit_code)

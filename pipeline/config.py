@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pydantic
 
 import schemas
+from components.data_gate.options import GateOptions
 from components.errors import ConfigError
 from components.evaluator.options import EvaluationOptions
 from components.trainer.options import TrainingOptions
@@ -37,6 +38,9 @@ class DataOptions:
     val_limit: int = 0
     """The same for the validation split."""
 
+    span_window: int = 0
+    """Where the records lie in spans, the newest so many are learned from; 0: all of them."""
+
     crop_size: int = 513
     """Side of the square canvas in pixels; larger pictures are shrunk to fit."""
 
@@ -55,6 +59,11 @@ class DataOptions:
             raise ValueError(
                 "expected data.train_limit and data.val_limit of 0 or more; got "
                 f"{self.train_limit} and {self.val_limit}; to fix, give 0 for all pictures"
+            )
+        if self.span_window < 0:
+            raise ValueError(
+                f"expected data.span_window of 0 or more; got {self.span_window}; to fix, give 0 "
+                "for all spans"
             )
 
 
@@ -132,6 +141,7 @@ class PipelineConfig:
     model: ModelOptions
     training: TrainingOptions
     evaluation: EvaluationOptions
+    gate: GateOptions = dataclasses.field(default_factory=GateOptions)
     serving: ServingOptions = ServingOptions()
     report: ReportOptions = ReportOptions()
 

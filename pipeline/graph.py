@@ -1,6 +1,7 @@
 """Which steps run, in which order, on what: the one graph of every runner."""
 
 import dataclasses
+import json
 import os
 from typing import Any
 
@@ -8,12 +9,17 @@ from tfx import v1 as tfx
 from tfx.proto import example_gen_pb2, pusher_pb2
 
 import schemas
-from components.baseline import LatestOtherBlessedModelStrategy
+from components.artifacts import DataReport
 from components.data_gate.component import DataGate
 from components.errors import ConfigError
 from components.evaluator.config import eval_config
 from components.fingerprint import source_fingerprint
 from components.report.component import Report
+from components.resolvers import (
+    BlessedDataStrategy,
+    GatedSpansStrategy,
+    LatestOtherBlessedModelStrategy,
+)
 from components.serving_check.component import ServingCheck
 from components.transform.component import Transform
 from models.deeplab import check_options
@@ -42,8 +48,12 @@ class Environment:
     metadata_connection: Any = None
     """Connection of ML Metadata; None where the orchestrator has its own."""
 
-    exclude_candidate: bool = True
-    """Whether our own strategy resolves the baseline; Kubeflow's compiler knows only TFX's."""
+    own_resolvers: bool = True
+    """Whether `components.resolvers` finds what a run builds on; Kubeflow's compiler knows only
+    TFX's strategies, and there the data gate has nothing to compare with, and spans no window."""
+
+    has_spans: bool = False
+    """Whether `records` holds `span-1/`, `span-2/`, … of which the newest is ingested."""
 
     enable_cache: bool = True
     """Whether finished steps are reused."""
@@ -59,13 +69,14 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
     _check_network(config, dataset)
     schema_dir = str(schemas.schema_dir(config.data.dataset))
     classes = {"num_classes": dataset.num_classes, "ignore_label": dataset.ignore_label}
+    span = "span-{SPAN}/" if environment.has_spans else ""
 
     example_gen = tfx.components.ImportExampleGen(
         input_base=environment.records,
         input_config=example_gen_pb2.Input(
             splits=[
-                example_gen_pb2.Input.Split(name=TRAIN, pattern=config.data.train_pattern),
-                example_gen_pb2.Input.Split(name=VAL, pattern=config.data.val_pattern),
+                example_gen_pb2.Input.Split(name=TRAIN, pattern=span + config.data.train_pattern),
+                example_gen_pb2.Input.Split(name=VAL, pattern=span + config.data.val_pattern),
             ]
         ),
     )
@@ -78,13 +89,26 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
     example_validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
     )
+    resolvers = []
+    blessed_data = None
+    if environment.own_resolvers:
+        blessed_data = _blessed_data(examples)
+        resolvers.append(blessed_data)
     data_gate = DataGate(
         examples=examples,
         anomalies=example_validator.outputs["anomalies"],
-        schema_path=os.path.join("schemas", dataset.name, "schema.pbtxt"),
+        dataset=dataset.name,
+        options=json.dumps(dataclasses.asdict(config.gate)),
+        dataset_digest=schemas.digest(dataset.name),
         source_fingerprint=source_fingerprint("components.data_gate"),
-        **classes,
+        **({"blessed_report": blessed_data.outputs["report"]} if blessed_data else {}),
     )
+    newest_examples = examples
+    if environment.has_spans and environment.own_resolvers:
+        spans = _spans(examples, config.data.span_window)
+        spans.add_upstream_node(data_gate)
+        resolvers.append(spans)
+        examples = spans.outputs["examples"]
     transform = Transform(
         examples=examples,
         schema=schema,
@@ -128,7 +152,7 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
     )
     report = Report(
         model=model,
-        examples=examples,
+        examples=newest_examples,
         evaluation=evaluator.outputs["evaluation"],
         dataset=config.data.dataset,
         split=VAL,
@@ -138,7 +162,7 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
     )
     serving_check = ServingCheck(
         model=model,
-        examples=examples,
+        examples=newest_examples,
         split=VAL,
         num_classes=dataset.num_classes,
         requests=config.serving.requests,
@@ -154,13 +178,15 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         ),
     )
     return tfx.dsl.Pipeline(
-        pipeline_name=config.name,
+        # One line of models for each data set: a baseline of other classes could not be compared.
+        pipeline_name=f"{config.name}-{dataset.name.replace('_', '-')}",
         pipeline_root=environment.pipeline_root,
         components=[
             example_gen,
             schema_gen,
             statistics_gen,
             example_validator,
+            *resolvers,
             data_gate,
             transform,
             trainer,
@@ -200,9 +226,31 @@ def _baseline(trainer, environment: Environment):
         "model": tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
         "model_blessing": tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
     }
-    if environment.exclude_candidate:
+    if environment.own_resolvers:
         strategy = LatestOtherBlessedModelStrategy
         channels["candidate"] = trainer.outputs["model"]
     else:
         strategy = tfx.dsl.experimental.LatestBlessedModelStrategy
     return tfx.dsl.Resolver(strategy_class=strategy, **channels).with_id("Baseline")
+
+
+def _blessed_data(examples):
+    """The node that finds what the data gate measured of the data behind the last blessed model."""
+    return tfx.dsl.Resolver(
+        strategy_class=BlessedDataStrategy,
+        examples=examples,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+        report=tfx.dsl.Channel(type=DataReport),
+    ).with_id("BlessedData")
+
+
+def _spans(examples, window: int):
+    """The node that finds the records of the newest spans; it must follow the data gate."""
+    return tfx.dsl.Resolver(
+        strategy_class=GatedSpansStrategy,
+        config={"window": window},
+        current=examples,
+        examples=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Examples),
+        report=tfx.dsl.Channel(type=DataReport),
+    ).with_id("Spans")

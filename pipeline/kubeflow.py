@@ -37,7 +37,7 @@ def compile_pipeline(
             pipeline_root=f"{root}/artifacts",
             serving_dir=f"{root}/serving/{config.name}",
             training_dir=f"{root}/training",
-            exclude_candidate=False,
+            own_resolvers=False,
         ),
     )
     if arguments.dry_run:

@@ -7,6 +7,7 @@ from rich.console import Console
 from tfx import v1 as tfx
 from tfx.orchestration.pipeline import RunOptions
 
+from components.dataset.prepare import RecordsSource
 from components.errors import ConfigError
 from pipeline import cli, doctor, lineage, summary
 from pipeline.config import PipelineConfig
@@ -16,11 +17,11 @@ from pipeline.graph import Environment, create_pipeline
 def run(
     arguments: argparse.Namespace,
     config: PipelineConfig,
-    records: Path,
+    source: RecordsSource,
     output: Path,
     console: Console,
 ) -> None:
-    """Runs the pipeline on a folder of records and prints what came of it.
+    """Runs the pipeline on records that are ready and prints what came of it.
 
     Raises:
         PipelineError: see `components.errors`.
@@ -30,7 +31,8 @@ def run(
     pipeline = create_pipeline(
         config,
         Environment(
-            records=str(records),
+            records=str(source.folder),
+            has_spans=source.has_spans,
             pipeline_root=str(output / "artifacts"),
             serving_dir=str(output / "serving" / config.name),
             training_dir=str(output / "training"),

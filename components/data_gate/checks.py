@@ -1,31 +1,33 @@
-"""What one record must be, and what a set of findings says: plain functions, no TFX."""
+"""What one record must be, and what all of them together say: plain functions, no TFX."""
 
 import dataclasses
+import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
 
-from components.dataset import records
+from components.data_gate.measures import NOTHING, Measures, distances, measure
+from components.data_gate.options import GateOptions
+from components.dataset import findings, records
+from components.dataset.findings import Finding
 from components.transform.preprocessing import decode_image, decode_label
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing wrong with one record."""
+class Look:
+    """What a look into one record gave."""
 
-    split: str
+    findings: list[Finding]
+    measures: Measures
+    """Nothing where the record cannot be decoded."""
     filename: str
-    cause: str
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.split} {self.filename}: {self.cause}, {self.detail}"
+    digest: str
+    """Of the picture's bytes: the same picture has the same, whatever its name."""
 
 
-def check_record(
-    serialized: bytes, split: str, num_classes: int, ignore_label: int
-) -> list[Finding]:
-    """Everything wrong with one serialized `tf.train.Example`; empty when it is fit for training.
+def check_record(serialized: bytes, split: str, num_classes: int, ignore_label: int) -> Look:
+    """Everything wrong with one serialized `tf.train.Example`, and its measures.
 
     The picture and the mask are decoded by the very functions of the Transform graph, so that what
     passes here cannot fail there.
@@ -37,45 +39,37 @@ def check_record(
         return values[0] if values else None
 
     filename = (first(records.FILENAME) or b"(record without a name)").decode(errors="replace")
+    decoded, found = {}, []
 
-    def finding(cause: str, detail: str) -> Finding:
-        return Finding(split, filename, cause, detail)
+    def add(cause: str, detail: str) -> None:
+        found.append(Finding(split, filename, cause, detail))
 
-    decoded, findings = {}, []
-    for key, decode in ((records.IMAGE, decode_image), (records.LABEL, decode_label)):
+    for key, decode, corrupt in (
+        (records.IMAGE, decode_image, findings.CORRUPT_PICTURE),
+        (records.LABEL, decode_label, findings.CORRUPT_MASK),
+    ):
         encoded = first(key)
         if encoded is None:
-            findings.append(finding("missing feature", f"expected bytes in {key}"))
+            add(findings.MISSING_FEATURE, f"expected bytes in {key}")
             continue
         try:
             decoded[key] = decode(encoded).numpy()
         except tf.errors.InvalidArgumentError as error:
-            reason = error.message.splitlines()[0]
-            findings.append(finding(f"corrupt {key}", reason))
+            add(corrupt, f"{key}: {error.message.splitlines()[0]}")
+    digest = hashlib.sha256(first(records.IMAGE) or b"").hexdigest()[:32]
     if len(decoded) < 2:
-        return findings
+        return Look(found, NOTHING, filename, digest)
 
     size = _size(decoded[records.IMAGE])
     if _size(decoded[records.LABEL]) != size:
-        findings.append(
-            finding(
-                "mask of another size",
-                f"the picture is {size}, the mask {_size(decoded[records.LABEL])}",
-            )
+        add(
+            findings.OTHER_SIZE,
+            f"the picture is {size}, the mask {_size(decoded[records.LABEL])}",
         )
-    ids = np.unique(decoded[records.LABEL])
-    unknown = [int(i) for i in ids if i >= num_classes and i != ignore_label]
-    if unknown:
-        findings.append(
-            finding(
-                "label out of range",
-                f"expected 0-{num_classes - 1} or {ignore_label} (ignore), got "
-                + ", ".join(map(str, unknown[:5])),
-            )
-        )
-    if list(ids) == [ignore_label]:
-        findings.append(finding("nothing to learn", "every pixel has the ignore label"))
-    return findings
+    measures = measure(decoded[records.IMAGE], decoded[records.LABEL])
+    for problem in findings.label_problems(measures.pixels_256, num_classes, ignore_label):
+        add(*problem)
+    return Look(found, measures, filename, digest)
 
 
 def _size(pixels: np.ndarray) -> str:
@@ -83,13 +77,61 @@ def _size(pixels: np.ndarray) -> str:
     return f"{pixels.shape[1]}x{pixels.shape[0]}"
 
 
-def describe(findings: list[Finding], limit: int = 10) -> str:
-    """The findings for a person: how many by cause, then the first `limit` by name."""
-    causes: dict[str, int] = {}
-    for finding in findings:
-        causes[finding.cause] = causes.get(finding.cause, 0) + 1
-    lines = [", ".join(f"{count} × {cause}" for cause, count in sorted(causes.items()))]
-    lines += [f"  {finding}" for finding in findings[:limit]]
-    if len(findings) > limit:
-        lines.append(f"  … and {len(findings) - limit} more, all of them in the log")
-    return "\n".join(lines)
+def repeated(places: Iterable[tuple[str, str]], what: str) -> list[Finding]:
+    """What it means that several records share a name or a picture.
+
+    Args:
+        places: split and filename of all records that share it.
+        what: "name" or "picture".
+    """
+    first, *others = sorted(places)
+    found = []
+    for split, filename in others:
+        if split != first[0]:
+            detail = f"{first[0]} has the same {what}" + (
+                f", {first[1]}" if first[1] != filename else ""
+            )
+            found.append(Finding(split, filename, findings.IN_TWO_SPLITS, detail))
+        else:
+            detail = f"the same {what} as {first[1]}"
+            found.append(Finding(split, filename, findings.DUPLICATE, detail))
+    return found
+
+
+def drift(
+    splits: dict[str, Measures],
+    old: dict[str, Measures] | None,
+    options: GateOptions,
+    num_classes: int,
+    ignore_label: int,
+) -> list[str]:
+    """What exceeds the limits: one line for each distance, empty where none does.
+
+    Args:
+        splits: of this run, with "train" and "val".
+        old: of the data behind the last blessed model; None where there is none.
+        options: the limits.
+        num_classes: labels from 0 to this one are classes.
+        ignore_label: of pixels that do not count.
+    """
+    pairs = [
+        (
+            "skew of the training against the validation split",
+            splits["train"],
+            splits["val"],
+        )
+    ]
+    if old:
+        against = "against the data behind the last blessed model"
+        pairs += [
+            (f"drift of the {split} split {against}", measures, old[split])
+            for split, measures in splits.items()
+            if split in old
+        ]
+    limits = options.limits()
+    return [
+        f"{what}: {name} distance {distance:.3f}, at most {limits[name]:g}"
+        for what, new, other in pairs
+        for name, distance in distances(new, other, num_classes, ignore_label).items()
+        if distance > limits[name]
+    ]

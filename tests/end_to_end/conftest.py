@@ -17,7 +17,8 @@ _PARTS = ("pipeline", "components", "models", "schemas", "local_runner.py", "kub
 
 NODES = {
     "ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate",
-    "Transform", "Trainer", "Baseline", "Evaluator", "Report", "ServingCheck", "Pusher",
+    "BlessedData", "Transform", "Trainer", "Baseline", "Evaluator", "Report", "ServingCheck",
+    "Pusher",
 }  # fmt: skip
 
 

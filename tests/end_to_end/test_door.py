@@ -14,7 +14,7 @@ def check_refused(checkout, arguments: list[str], code: int, message: str) -> No
     ("arguments", "message"),
     [
         (["--recipe", "pancake"], "expected a recipe, one of sample, pascal"),
-        (["--dataset", "coco"], "expected a recipe, one of sample, pascal"),
+        (["--dataset", "coco"], "expected a data set, one of ade20k, pascal, sample"),
         (["--set", "training.stepz=3"], "use training.steps"),
         (["--set", "training.steps=many"], "expected training.steps to be valid; got 'many'"),
         (["--set", "training.steps=-1"], "expected training.steps to be"),

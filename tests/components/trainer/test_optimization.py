@@ -219,6 +219,22 @@ def test_adamw_is_the_one_of_keras():
         np.testing.assert_allclose(after[path], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
+def test_backbone_learns_at_a_rate_of_its_own(optimizer):
+    rules = {"optimizer": optimizer, "weight_decay_mode": "decoupled", "weight_decay": 0.01}
+    before = values(SmallNet())
+    same, slow = (
+        train(SmallNet(), options(**rules, backbone_learning_rate_multiplier=factor), steps=1)
+        for factor in (1.0, 0.1)
+    )
+    for variable in SmallNet().trainable_variables:
+        path = variable.path
+        factor = 0.1 if path.startswith("backbone.") else 1.0
+        step = same[path] - before[path]
+        assert np.abs(step).max() > 1e-6 or "norm" in path
+        np.testing.assert_allclose(slow[path] - before[path], factor * step, rtol=1e-3, atol=1e-6)
+
+
 def test_l2_of_adam_goes_through_its_moments():
     # One step of Adam moves every weight that has a gradient by the learning rate, L2 or not.
     model = SmallNet()
