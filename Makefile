@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # The tests on real pictures need a folder with VOCdevkit and checkpoints.
 export DEEPLAB_TEST_DATA ?=
 WITHOUT_DATA := $(if $(DEEPLAB_TEST_DATA),,-m "not real_data")
+# Two processes: half of the time goes to imports, which use one core. A file's tests stay together.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: demo test test-fast lint lock setup clean
 
@@ -12,10 +14,10 @@ demo: setup  ## sets up everything, then runs the pipeline on the embedded data
 	$(BIN)/python local_runner.py
 
 test: setup  ## sets up everything, then passes all tests, end-to-end runs included
-	$(BIN)/python -m pytest $(WITHOUT_DATA)
+	$(PYTEST) $(WITHOUT_DATA)
 
 test-fast: setup  ## quick unit tests only
-	$(BIN)/python -m pytest -m "not slow and not real_data"
+	$(PYTEST) -m "not slow and not real_data"
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
@@ -35,4 +37,4 @@ lock:  ## writes requirements.lock anew; needs uv on the path
 	  -c constraints.in requirements.in -o requirements.lock
 
 clean:
-	rm -rf $(VENV) output
+	rm -rf $(VENV) output data
