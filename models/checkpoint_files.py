@@ -5,7 +5,8 @@ import os
 import re
 from pathlib import Path
 
-from models.downloads import download, unpack
+from models.archives import unpack
+from models.downloads import download
 from models.variants import OFFICIAL_CHECKPOINTS
 
 # Far above any official checkpoint: it stops archives that are made to fill the disk.

@@ -1,9 +1,12 @@
 """Fixtures of all tests."""
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+
+from tests.file_server import serving
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -25,3 +28,10 @@ def shared_data() -> Path:
             "and checkpoints; got nothing; to fix, set it"
         )
     return Path(folder)
+
+
+@pytest.fixture
+def serve():
+    """Puts files on a server of their own: `serve(name=Remote(…))` gives an address for each."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **files: stack.enter_context(serving(files))

@@ -54,8 +54,11 @@ def check_record(serialized: bytes, split: str, num_classes: int, ignore_label: 
             continue
         try:
             decoded[key] = decode(encoded).numpy()
-        except tf.errors.InvalidArgumentError as error:
-            add(corrupt, f"{key}: {error.message.splitlines()[0]}")
+        except tf.errors.OpError as error:
+            add(corrupt, f"{key}: {records.tensorflow_reason(error)}")
+    if records.LABEL in decoded and not _holds_ids(first(records.LABEL)):
+        add(findings.UNSUITABLE_MASK, f"expected an 8-bit grey PNG of class ids in {records.LABEL}")
+        del decoded[records.LABEL]
     digest = hashlib.sha256(first(records.IMAGE) or b"").hexdigest()[:32]
     if len(decoded) < 2:
         return Look(found, NOTHING, filename, digest)
@@ -70,6 +73,16 @@ def check_record(serialized: bytes, split: str, num_classes: int, ignore_label: 
     for problem in findings.label_problems(measures.pixels_256, num_classes, ignore_label):
         add(*problem)
     return Look(found, measures, filename, digest)
+
+
+def _holds_ids(encoded: bytes) -> bool:
+    """Whether TensorFlow's decoder gives the values of a mask's file as they are.
+
+    It takes other files too, and makes one channel of colours, 8 bits of 16, 255 of the largest
+    value of 4 bits.
+    """
+    bits_and_color_type = encoded[24:26]
+    return encoded.startswith(b"\x89PNG") and bits_and_color_type == b"\x08\0"
 
 
 def _size(pixels: np.ndarray) -> str:

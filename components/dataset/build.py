@@ -1,7 +1,6 @@
 """Makes TFRecords of a data set: fetches what is missing, converts, writes them whole or not."""
 
 import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -19,15 +18,12 @@ from components.dataset import conversion, records
 from components.dataset.layout import Layout, find_layout
 from components.errors import ConfigError, DataError, DownloadFailedError
 from components.fingerprint import source_fingerprint
-from models.downloads import ArchiveError, DownloadError, download, unpack
+from models.archives import ArchiveError, unpack
+from models.downloads import DownloadError, download
 from schemas import Dataset
 
 _ARCHIVE_ENDING = re.compile(r"\.(tar|tar\.gz|tgz|zip)$")
 _SECONDS_BETWEEN_LOOKS = 0.5
-_DISK_ERRORS = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
-    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR),
-)
 
 
 def build(
@@ -69,7 +65,7 @@ def build(
             f"{', '.join(unknown)}; to fix, choose one, or describe it under [source.splits] in "
             f"schemas/{dataset.name}/dataset.toml"
         )
-    with _disk_errors(folder):
+    with records.disk_errors(folder):
         if source is None:
             source = fetch(dataset, splits, downloads)
         layout = pictures_in(dataset, source)
@@ -169,20 +165,6 @@ def origin(
 
 
 @contextlib.contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    """Turns what a disk can refuse into an error for people."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS:
-            raise
-        raise ConfigError(
-            f"expected to write to {error.filename or folder}; got {error.strerror}; to fix, make "
-            "room or choose another place"
-        ) from error
-
-
-@contextlib.contextmanager
 def _progress(folder: Path, layout: Layout, splits: Sequence[str]) -> Iterator[None]:
     """A bar on the terminal while records grow, whatever engine writes them."""
     console = Console(stderr=True)
@@ -190,7 +172,8 @@ def _progress(folder: Path, layout: Layout, splits: Sequence[str]) -> Iterator[N
         yield
         return
     pairs = [pair for split in splits for pair in layout.pairs(split)[0]]
-    total = sum(os.path.getsize(path) for pair in pairs for path in (pair.image, pair.label))
+    paths = [path for pair in pairs for path in (pair.image, pair.label)]
+    total = sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
     done = threading.Event()
     columns = TextColumn("records"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as bar:

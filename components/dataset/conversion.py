@@ -5,11 +5,12 @@ and the bytes of a shard depend on nothing but its pictures, whatever the engine
 """
 
 import collections
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import apache_beam as beam
@@ -40,6 +41,11 @@ class _Shard:
     path: str
     pairs: tuple[Pair, ...]
 
+    @property
+    def told(self) -> Path:
+        """The file that says what became of it."""
+        return Path(f"{self.path}.json")
+
 
 @dataclasses.dataclass(slots=True)
 class _Written:
@@ -65,35 +71,32 @@ class _Written:
         self.findings += other.findings
 
 
-class _WriteShard(beam.DoFn):
-    """Writes a shard's file and says what is in it."""
-
-    def __init__(self, dataset: Dataset):
-        self._dataset = dataset
-
-    def process(self, shard: _Shard) -> Iterator[_Written]:
-        written, digest = _Written(shard.split), hashlib.sha256()
-        try:
-            with tf.io.TFRecordWriter(shard.path) as writer:
-                for pair in shard.pairs:
-                    reading = read_pair(pair, self._dataset)
-                    written.findings += [
-                        Finding(shard.split, pair.name, *problem) for problem in reading.problems
-                    ]
-                    if reading.record is None:
-                        continue
-                    digest.update(reading.digest.encode())
-                    writer.write(reading.record.serialize())
-                    written.count += 1
-                    written.pixels_256 += reading.pixels_256
-                    written.sizes[f"{reading.record.width}x{reading.record.height}"] += 1
-                    if reading.rewritten:
-                        written.rewritten[reading.rewritten] += 1
-        except (tf.errors.OpError, OSError) as error:
-            # As a value: an exception would reach the caller wrapped in each engine's own way.
-            written.failure = f"{shard.path}: {getattr(error, 'message', None) or error}"
-        written.digests = [f"{os.path.basename(shard.path)} {digest.hexdigest()}"]
-        yield written
+def _write_shard(shard: _Shard, dataset: Dataset) -> None:
+    """Writes a shard's file, and beside it what is in it."""
+    written, digest = _Written(shard.split), hashlib.sha256()
+    try:
+        with tf.io.TFRecordWriter(shard.path) as writer:
+            for pair in shard.pairs:
+                reading = read_pair(pair, dataset)
+                written.findings += [
+                    Finding(shard.split, pair.name, *problem) for problem in reading.problems
+                ]
+                if reading.record is None:
+                    continue
+                digest.update(reading.digest.encode())
+                writer.write(reading.record.serialize())
+                written.count += 1
+                written.pixels_256 += reading.pixels_256
+                written.sizes[f"{reading.record.width}x{reading.record.height}"] += 1
+                if reading.rewritten:
+                    written.rewritten[reading.rewritten] += 1
+    except (tf.errors.OpError, OSError) as error:
+        # As a value: an exception would reach the caller wrapped in each engine's own way.
+        written.failure = records.tensorflow_reason(error)
+        Path(shard.path).unlink(missing_ok=True)  # So that there is room to say it.
+    written.digests = [f"{os.path.basename(shard.path)} {digest.hexdigest()}"]
+    with contextlib.suppress(OSError):  # The caller sees that this file is not whole.
+        shard.told.write_text(_to_json(written))
 
 
 def convert(
@@ -132,9 +135,7 @@ def convert(
     for split in names:
         pairs[split], missing = layout.pairs(split, (limits or {}).get(split, 0))
         found += missing
-    shared = overlaps(dataset, {split: [p.name for p in own] for split, own in pairs.items()})
-    for finding in shared:
-        pairs[finding.split] = [p for p in pairs[finding.split] if p.name != finding.filename]
+    pairs, shared = overlaps(dataset, pairs)
     found += shared
     report = folder.with_name(f"{folder.name}.findings.json")
     with records.unfinished(folder) as unfinished:
@@ -181,7 +182,7 @@ def _write(
     shards: int | None,
     beam_args: Sequence[str],
 ) -> dict[str, _Written]:
-    """Runs the Beam pipeline; what each shard says of itself goes through a file in the folder."""
+    """Runs the Beam pipeline; what each shard says of itself goes through a file beside it."""
     work = []
     for split, own in pairs.items():
         count = shards or max(_FEWEST_SHARDS, -(-len(own) // _PICTURES_OF_A_SHARD))
@@ -193,25 +194,21 @@ def _write(
             )
             for i in range(count)
         ]
-    told = folder / "written"
     with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
-        _ = (
-            pipeline
-            | beam.Create(work, reshuffle=True)
-            | beam.ParDo(_WriteShard(dataset))
-            | beam.Map(_to_json)
-            | beam.io.WriteToText(str(told), shard_name_template="")
-        )
+        _ = pipeline | beam.Create(work, reshuffle=True) | beam.Map(_write_shard, dataset)
     splits = {split: _Written(split) for split in pairs}
-    for line in sorted(told.read_text().splitlines()):
-        written = _from_json(line)
+    for shard in work:
+        try:
+            written = _from_json(shard.told.read_text())
+        except (OSError, ValueError):
+            written = _Written(shard.split, failure=f"{shard.told}: not whole")
         if written.failure:
             raise ConfigError(
                 f"expected to write the records; got {written.failure}; to fix, make room there or "
                 "choose another folder"
             )
-        splits[written.split].add(written)
-    told.unlink()
+        splits[shard.split].add(written)
+        shard.told.unlink()
     for split in splits.values():
         split.digests.sort()
         split.findings.sort(key=lambda finding: finding.filename)
@@ -264,4 +261,9 @@ def _report(path: Path, found: list[Finding]) -> None:
         "counts": findings.counts_by_cause(found),
         "findings": [dataclasses.asdict(finding) for finding in found],
     }
-    path.write_text(json.dumps(content, indent=2))
+    new = path.with_name(f".{path.name}")
+    try:
+        new.write_text(json.dumps(content, indent=2))
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)

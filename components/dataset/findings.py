@@ -35,7 +35,10 @@ class Finding:
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.split} {self.filename}".rstrip() + f": {self.cause}, {self.detail}"
+        place = self.filename
+        if not place.startswith(f"{self.split}/"):
+            place = f"{self.split} {place}".rstrip()
+        return f"{place}: {self.cause}, {self.detail}"
 
 
 def counts_by_cause(findings: Sequence[Finding]) -> dict[str, int]:

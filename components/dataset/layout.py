@@ -76,16 +76,21 @@ class Layout:
             if name in pairs:
                 findings.append(Finding(split, name, DUPLICATE, "this name occurs twice"))
                 continue
-            found = [path for pattern in images for path in pattern.files(name)]
-            label = next((path for pattern in masks for path in pattern.files(name)), None)
+            found = next((files for pattern in images if (files := pattern.files(name))), [])
+            labels = next((files for pattern in masks if (files := pattern.files(name))), [])
             if not found:
                 places = " or ".join(pattern.place(name) for pattern in images)
                 findings.append(Finding(split, name, MISSING_PICTURE, f"expected a file {places}"))
-            elif not label:
+            elif not labels:
                 places = " or ".join(pattern.place(name) for pattern in masks)
                 findings.append(Finding(split, name, MISSING_MASK, f"expected a file {places}"))
             else:
-                pairs[name] = Pair(name, found[0], label)
+                pairs[name] = Pair(name, found[0], labels[0])
+                findings += [
+                    Finding(split, name, DUPLICATE, f"{path} beside {files[0]}")
+                    for files in (found, labels)
+                    for path in files[1:]
+                ]
         return list(pairs.values()), findings
 
     def _names(self, split: str, described: Split) -> list[str] | None:
@@ -110,13 +115,23 @@ class Layout:
         return names
 
     def _read(self, paths: Sequence[str]) -> list[str]:
-        """The names in text files: the first word of each line."""
-        return [
-            line.split()[0]
-            for path in paths
-            for line in self.find(path).read_text(encoding="utf-8").splitlines()
-            if line.strip()
-        ]
+        """The names in text files, one a line; a name may hold spaces.
+
+        Raises:
+            DataError: a file is missing or cannot be read.
+        """
+        names = []
+        for found in map(self.find, paths):
+            try:
+                # Editors of Windows put a mark before the first line.
+                lines = found.read_text(encoding="utf-8-sig").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise DataError(
+                    f"expected a text file in UTF-8 with the names of pictures; got {found} "
+                    f"({getattr(error, 'strerror', None) or error}); to fix, write it anew"
+                ) from error
+            names += [line.strip() for line in lines if line.strip()]
+        return names
 
     def find(self, path: str) -> Path:
         """A file or folder of the data set, in the first root that has it.
@@ -160,16 +175,28 @@ class _Pattern:
         return self._by_name().get(name, [])
 
     def names(self) -> list[str]:
-        """All names that have files, sorted; one as often as it has files."""
-        return [name for name, files in sorted(self._by_name().items()) for _ in files]
+        """All names that have files, sorted."""
+        return sorted(self._by_name())
 
     def _by_name(self) -> dict[str, list[str]]:
+        """The files of each name.
+
+        Raises:
+            DataError: a name is no text.
+        """
         if self._listed is None:
             self._listed = {}
             for path in sorted(_walk(self._folder)):
                 name = self._name(path)
-                if name is not None:
-                    self._listed.setdefault(name, []).append(path)
+                if name is None:
+                    continue
+                try:
+                    name.encode()
+                except UnicodeEncodeError as error:
+                    raise DataError(
+                        f"expected file names in UTF-8; got {os.fsencode(path)}; to fix, rename it"
+                    ) from error
+                self._listed.setdefault(name, []).append(path)
         return self._listed
 
     def _name(self, path: str) -> str | None:
@@ -214,22 +241,38 @@ def find_layout(dataset: Dataset, folder: Path) -> Layout | None:
     return None
 
 
-def overlaps(dataset: Dataset, names: dict[str, list[str]]) -> list[Finding]:
-    """Pictures whose name is in two splits that must not share any.
+def overlaps(
+    dataset: Dataset, pairs: dict[str, list[Pair]]
+) -> tuple[dict[str, list[Pair]], list[Finding]]:
+    """Takes the pictures out that are in two splits which must not share any, and names them.
+
+    Where files of different splits have the same name, such as `train/1.jpg` and `val/1.jpg`, all
+    names get their split in front, so that a name stays the id of one picture.
 
     Args:
         dataset: with its source.
-        names: of each split that is to be built.
+        pairs: of each split that is to be built.
     """
     splits = dataset.source.splits
-    findings, done = [], []
-    for split, own in names.items():
-        for other in done:
-            if split in splits[other].overlaps or other in splits[split].overlaps:
-                continue
-            findings += [
-                Finding(split, name, IN_TWO_SPLITS, f"it is in {other} too")
-                for name in sorted(set(own) & set(names[other]))
-            ]
-        done.append(split)
-    return findings
+    kept, findings, collide = {}, [], False
+    for split, own in pairs.items():
+        strangers = [
+            other
+            for other in kept
+            if split not in splits[other].overlaps and other not in splits[split].overlaps
+        ]
+        place_of = {pair.image: other for other in strangers for pair in kept[other]}
+        findings += [
+            Finding(split, pair.name, IN_TWO_SPLITS, f"it is in {place_of[pair.image]} too")
+            for pair in own
+            if pair.image in place_of
+        ]
+        kept[split] = [pair for pair in own if pair.image not in place_of]
+        taken = {pair.name for other in strangers for pair in kept[other]}
+        collide = collide or any(pair.name in taken for pair in kept[split])
+    if collide:
+        kept = {
+            split: [dataclasses.replace(pair, name=f"{split}/{pair.name}") for pair in own]
+            for split, own in kept.items()
+        }
+    return kept, findings

@@ -5,15 +5,21 @@ Keys as in `research/deeplab/datasets/build_data.py` of tensorflow/models.
 
 import contextlib
 import dataclasses
+import errno
+import fcntl
 import glob
+import gzip
 import json
 import os
+import re
 import shutil
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from components.errors import ConfigError, DataError
 
@@ -26,8 +32,16 @@ HEIGHT = "image/height"
 WIDTH = "image/width"
 CHANNELS = "image/channels"
 KEYS = (IMAGE, LABEL, FILENAME, IMAGE_FORMAT, LABEL_FORMAT, HEIGHT, WIDTH, CHANNELS)
+_KINDS = {key: "int64_list" if key in (HEIGHT, WIDTH, CHANNELS) else "bytes_list" for key in KEYS}
+"""What the feature of each key holds, one value of it."""
 
 MANIFEST = "manifest.json"
+
+_GZIP = b"\x1f\x8b\x08"
+_DISK_ERRORS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,11 +117,18 @@ def write_records(
 def unfinished(folder: Path) -> Iterator[Path]:
     """A folder to write to that becomes `folder` when the context ends well, and vanishes if not.
 
-    An existing `folder` is replaced.
+    An existing `folder` is replaced, if it holds records or nothing. What processes that were
+    killed left behind is removed.
 
     Raises:
-        ConfigError: nothing can be written there.
+        ConfigError: nothing can be written there, or something else is there.
     """
+    folder = folder.resolve()
+    if folder.exists() and not _is_ours(folder):
+        raise ConfigError(
+            f"expected a new folder, or one of records to replace; got {folder}, which holds "
+            "something else; to fix, choose another one"
+        )
     new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
         new.mkdir(parents=True)
@@ -117,23 +138,88 @@ def unfinished(folder: Path) -> Iterator[Path]:
             "choose another one"
         ) from error
     try:
-        yield new
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(new, folder)
+        with disk_errors(folder), contextlib.ExitStack() as lock:
+            with contextlib.suppress(OSError):  # Not every file system has locks.
+                lock.enter_context(_locked(new))
+            _remove_left_behind(folder)
+            yield new
+            old = new.with_name(f"{new.name}.old")
+            if folder.exists():
+                os.rename(folder, old)
+            os.rename(new, folder)
+            shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
+def _is_ours(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / MANIFEST).is_file() or not any(folder.iterdir()))
+
+
+def _remove_left_behind(folder: Path) -> None:
+    """Removes the unfinished folders of `folder` whose process is gone."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.{'[0-9a-f]' * 32}"):
+        # One that is still empty may belong to a process that is about to lock it.
+        with contextlib.suppress(OSError), _locked(left):
+            if any(left.iterdir()):
+                shutil.rmtree(left, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Holds a lock on a folder; the system lets go of it when the process ends, however it does.
+
+    Raises:
+        OSError: another process holds it.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def disk_errors(place: Path) -> Iterator[None]:
+    """Turns what a disk can refuse into an error for people.
+
+    Args:
+        place: named where the system's error names no file.
+
+    Raises:
+        ConfigError: the disk is full, or `place` cannot be written to.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise _no_room(place, tensorflow_reason(error)) from error
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise _no_room(error.filename or place, error.strerror) from error
+
+
+def _no_room(place: Path | str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"expected to write to {place}; got {reason}; to fix, make room or choose another place"
+    )
+
+
 def is_current(folder: Path, source: str) -> bool:
     """Whether `folder` is a finished set of records made from the same `source`."""
-    manifest = folder / MANIFEST
-    return manifest.is_file() and json.loads(manifest.read_text())["source"] == source
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("source") == source
 
 
 def record_files(folder: str | Path, pattern: str) -> list[str]:
     """The files in `folder` that match `pattern`, sorted."""
-    return sorted(path for path in glob.glob(os.path.join(folder, pattern)) if os.path.isfile(path))
+    return sorted(
+        path for path in glob.glob(os.path.join(folder, pattern)) if not os.path.isdir(path)
+    )
 
 
 def read_examples(files: list[str]) -> Iterator[tf.train.Example]:
@@ -147,11 +233,21 @@ def read_examples(files: list[str]) -> Iterator[tf.train.Example]:
         try:
             for serialized in tf.data.TFRecordDataset(path, compression):
                 yield tf.train.Example.FromString(serialized.numpy())
-        except (tf.errors.OpError, ValueError) as error:
-            raise DataError(
-                f"expected a TFRecord file of tf.train.Example; got {path}, which cannot be "
-                f"read ({str(error).splitlines()[0]}); to fix, convert the data again"
-            ) from error
+        except (tf.errors.OpError, DecodeError) as error:
+            raise _unreadable(path, tensorflow_reason(error)) from error
+
+
+def tensorflow_reason(error: Exception) -> str:
+    """What TensorFlow says is wrong, without the name of its device and operation."""
+    message = getattr(error, "message", None) or str(error) or type(error).__name__
+    return re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", message.splitlines()[0])
+
+
+def _unreadable(path: str, reason: str) -> DataError:
+    return DataError(
+        f"expected a TFRecord file of tf.train.Example; got {path}, which cannot be read "
+        f"({reason}); to fix, convert the data again"
+    )
 
 
 def check_split(folder: str | Path, pattern: str, split: str) -> None:
@@ -172,18 +268,81 @@ def check_split(folder: str | Path, pattern: str, split: str) -> None:
         )
     empty = True
     for path in files:
+        _check_compression(path)
         example = next(read_examples([path]), None)
-        if example is None:
-            continue
-        empty = False
-        missing = [key for key in KEYS if key not in example.features.feature]
-        if missing:
-            raise DataError(
-                f"expected the features {', '.join(KEYS)} in every record; got a record without "
-                f"{', '.join(missing)} in {path}; to fix, write records with the official keys"
-            )
+        _check_whole(path)
+        if example is not None:
+            empty = False
+            _check_features(example, path)
     if empty:
         raise DataError(
             f"expected at least one record in the {split} split; got {len(files)} empty file(s) "
             f"in {folder}; to fix, convert the data again"
         )
+
+
+def _check_compression(path: str) -> None:
+    """Beam and TensorFlow both go by the name.
+
+    Raises:
+        DataError: the name promises what the file is not, or the other way round.
+    """
+    try:
+        with open(path, "rb") as file:
+            start = file.read(len(_GZIP))
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from error
+    if start and (start == _GZIP) != path.endswith(".gz"):
+        got, fix = (
+            ("which is gzipped but not named so", "name it .gz")
+            if start == _GZIP
+            else ("which is not gzipped but named so", "take .gz from its name")
+        )
+        raise DataError(
+            f"expected gzipped TFRecord files, and no others, to be named .gz; got {path}, {got}; "
+            f"to fix, {fix}"
+        )
+
+
+def _check_whole(path: str) -> None:
+    """Goes from record to record by their lengths, without reading them.
+
+    TFRecord: 8 bytes of length, 4 of its checksum, the record, 4 of its checksum.
+
+    Raises:
+        DataError: the file ends within a record.
+    """
+    count = 0
+    try:
+        with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+            while start := file.read(12):
+                file.seek(int.from_bytes(start[:8], "little") + 3, os.SEEK_CUR)
+                if len(start) < 12 or not file.read(1):
+                    raise EOFError
+                count += 1
+    except (EOFError, OSError, OverflowError, zlib.error) as error:
+        raise _unreadable(path, f"it is cut off or damaged after {count} records") from error
+
+
+def _check_features(example: tf.train.Example, path: str) -> None:
+    """Compares the features of a record with the official ones.
+
+    Raises:
+        DataError: a key is missing, or has no value or several, or one of the wrong type.
+    """
+    features = example.features.feature
+    missing = [key for key in KEYS if key not in features]
+    if missing:
+        raise DataError(
+            f"expected the features {', '.join(KEYS)} in every record; got a record without "
+            f"{', '.join(missing)} in {path}; to fix, write records with the official keys"
+        )
+    for key, kind in _KINDS.items():
+        found = features[key].WhichOneof("kind")
+        count = len(getattr(features[key], found).value) if found else 0
+        if (found, count) != (kind, 1):
+            got = f"{count} of type {found.removesuffix('_list')}" if found else "none"
+            raise DataError(
+                f"expected one value of type {kind.removesuffix('_list')} in {key}; got {got} in "
+                f"{path}; to fix, write records with the official types"
+            )

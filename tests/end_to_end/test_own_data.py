@@ -90,7 +90,7 @@ def test_colours_become_ids_and_void_is_ignored(checkout, own):
     (first,) = [
         example.features.feature
         for example in records.read_examples(records.record_files(built, "val-*"))
-        if example.features.feature[records.FILENAME].bytes_list.value[0] == b"0.jpg"
+        if example.features.feature[records.FILENAME].bytes_list.value[0] == b"val/0.jpg"
     ]
     label = tf.io.decode_png(first[records.LABEL].bytes_list.value[0]).numpy()[..., 0]
     picture = sample.render_picture(0, "val")
@@ -117,7 +117,7 @@ def test_a_colour_that_no_class_has_is_named(checkout, own, tmp_path):
     words = ("build", "shapes", "--source", str(damaged), "--output", str(target))
     done = dataset_command(checkout, *words)
     assert done.returncode == 3
-    assert "val 3: unknown colour" in done.stdout and "#010203" in done.stdout
+    assert "val/3: unknown colour" in done.stdout and "#010203" in done.stdout
     assert not target.exists() and "Traceback" not in done.stdout + done.stderr
 
 

@@ -1,53 +1,84 @@
-"""What the gate sees in one record: made by hand, one fault each."""
+"""What the gate sees in one record, made by hand with one fault each, and in all of them."""
 
 import dataclasses
 import io
+import random
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.data_gate.checks import Finding, check_record, describe
-from components.dataset.records import FILENAME, IMAGE, LABEL, Record
+from components.data_gate.checks import check_record, drift, repeated
+from components.data_gate.measures import NOTHING, measure
+from components.data_gate.options import GateOptions
+from components.dataset.findings import Finding
+from components.dataset.records import FILENAME, HEIGHT, IMAGE, LABEL, Record
 
 
-def encode(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+def encode(pixels: np.ndarray | Image.Image, kind: str = "PNG") -> bytes:
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind)
+    picture = Image.fromarray(pixels) if isinstance(pixels, np.ndarray) else pixels
+    picture.save(file, kind)
     return file.getvalue()
 
 
 def record(**changes) -> bytes:
-    random = np.random.default_rng(0)
+    generator = np.random.default_rng(0)
     good = Record(
         filename="good.jpg",
-        image=encode(random.integers(0, 256, (20, 30, 3), np.uint8), "JPEG"),
+        image=encode(generator.integers(0, 256, (20, 30, 3), np.uint8), "JPEG"),
         image_format="jpeg",
-        label=encode(random.integers(0, 3, (20, 30), np.uint8)),
+        label=encode(generator.integers(0, 3, (20, 30), np.uint8)),
         height=20,
         width=30,
     )
     return dataclasses.replace(good, **changes).serialize()
 
 
-def without(key: str) -> bytes:
+def changed(change) -> bytes:
     example = tf.train.Example.FromString(record())
-    del example.features.feature[key]
+    change(example.features.feature)
     return example.SerializeToString()
 
 
+def without(key: str) -> bytes:
+    return changed(lambda features: features.pop(key))
+
+
+def with_numbers(key: str) -> bytes:
+    def change(features):
+        features[key].Clear()
+        features[key].int64_list.value.extend([1, 2])
+
+    return changed(change)
+
+
+def check(serialized: bytes, split="train", ignore_label=255):
+    return check_record(serialized, split, num_classes=3, ignore_label=ignore_label)
+
+
 JPEG = encode(np.zeros((20, 30, 3), np.uint8), "JPEG")
+PNG = encode(np.zeros((20, 30, 3), np.uint8))
 MASK = np.zeros((20, 30), np.uint8)
+NO_PICTURE = "Unknown image file format. One of JPEG, PNG, GIF, BMP required."
+NO_IDS = f"expected an 8-bit grey PNG of class ids in {LABEL}"
 
 
 @pytest.mark.parametrize(
     ("serialized", "cause", "detail"),
     [
-        (record(image=JPEG[: len(JPEG) // 2]), f"corrupt {IMAGE}", ""),
-        (record(image=b"no picture"), f"corrupt {IMAGE}", "Unknown image"),
-        (record(image=b""), f"corrupt {IMAGE}", "empty"),
-        (record(label=b"no mask"), f"corrupt {LABEL}", ""),
+        (record(image=JPEG[: len(JPEG) // 2]), "corrupt picture", "Invalid JPEG data"),
+        (record(image=PNG[:-12]), "corrupt picture", "Invalid PNG data"),
+        (record(image=b"no picture"), "corrupt picture", NO_PICTURE),
+        (record(image=b""), "corrupt picture", f"{IMAGE}: Input is empty."),
+        (record(label=b"no mask"), "corrupt mask", NO_PICTURE),
+        (record(label=encode(MASK)[:-30]), "corrupt mask", "Invalid PNG data"),
+        (record(label=encode(MASK, "JPEG")), "unsuitable mask", NO_IDS),
+        (record(label=encode(np.zeros((20, 30, 3), np.uint8))), "unsuitable mask", NO_IDS),
+        (record(label=encode(Image.fromarray(MASK).convert("P"))), "unsuitable mask", NO_IDS),
+        (record(label=encode(MASK.astype(np.uint16) + 2)), "unsuitable mask", NO_IDS),
+        (record(label=encode(Image.fromarray(MASK > 0))), "unsuitable mask", NO_IDS),
         (
             record(label=encode(MASK.T)),
             "mask of another size",
@@ -59,39 +90,142 @@ MASK = np.zeros((20, 30), np.uint8)
             "expected 0-2 or 255 (ignore), got 9",
         ),
         (record(label=encode(MASK + 255)), "nothing to learn", "every pixel"),
-        (without(LABEL), "missing feature", LABEL),
-        (without(IMAGE), "missing feature", IMAGE),
+        (without(LABEL), "missing feature", f"expected bytes in {LABEL}"),
+        (without(IMAGE), "missing feature", f"expected bytes in {IMAGE}"),
+        (with_numbers(IMAGE), "missing feature", f"expected bytes in {IMAGE}"),
     ],
 )
 def test_one_fault_is_one_finding(serialized, cause, detail):
-    (finding,) = check_record(serialized, "val", num_classes=3, ignore_label=255)
+    (finding,) = check(serialized, "val").findings
     assert (finding.split, finding.filename, finding.cause) == ("val", "good.jpg", cause)
     assert detail in finding.detail
+    assert "{{" not in finding.detail and "[Op" not in finding.detail
+
+
+def test_two_faults_are_two_findings():
+    look = check(record(image=b"x", label=b"y"))
+    assert [finding.cause for finding in look.findings] == ["corrupt picture", "corrupt mask"]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF"])
 def test_a_good_record_has_no_finding(kind):
     image = encode(np.zeros((20, 30, 3), np.uint8), kind)
-    assert check_record(record(image=image), "train", num_classes=3, ignore_label=255) == []
+    assert check(record(image=image)).findings == []
+
+
+def test_a_look_measures_and_identifies():
+    mask = MASK.copy()
+    mask[:5], mask[-1] = 2, 255
+    look = check(record(image=PNG, label=encode(mask)))
+    assert look.filename == "good.jpg" and look.measures.records == 1
+    assert look.measures.pixels_256[[0, 1, 2, 255]].tolist() == [14 * 30, 0, 5 * 30, 30]
+    assert look.digest == check(record(image=PNG, filename="other.png")).digest
+    assert look.digest != check(record(image=JPEG)).digest
+
+
+@pytest.mark.parametrize("serialized", [record(image=b"x"), record(label=b"x"), without(LABEL)])
+def test_what_cannot_be_decoded_is_not_measured(serialized):
+    assert check(serialized).measures is NOTHING
 
 
 def test_ignore_label_within_the_classes_is_no_class():
-    assert check_record(record(label=encode(MASK + 1)), "train", 3, ignore_label=0) == []
-    (finding,) = check_record(record(label=encode(MASK)), "train", 3, ignore_label=0)
+    assert check(record(label=encode(MASK + 1)), ignore_label=0).findings == []
+    (finding,) = check(record(label=encode(MASK)), ignore_label=0).findings
     assert finding.cause == "nothing to learn"
 
 
-def test_a_record_without_a_name_can_still_be_reported():
-    example = tf.train.Example.FromString(record(image=b"x"))
-    del example.features.feature[FILENAME]
-    (finding,) = check_record(example.SerializeToString(), "val", 3, 255)
-    assert finding.filename == "(record without a name)"
+def test_sizes_are_those_of_the_pixels_whatever_the_record_says():
+    def change(features):
+        features[HEIGHT].int64_list.value[0] = 7
+
+    assert check(changed(change)).findings == []
 
 
-def test_description_counts_causes_and_names_the_first_records():
-    findings = [Finding("train", f"{i}.jpg", "corrupt", "why") for i in range(12)]
-    findings.append(Finding("val", "z.jpg", "mask of another size", "how"))
-    lines = describe(findings, limit=2).splitlines()
-    assert lines[0] == "12 × corrupt, 1 × mask of another size"
-    assert lines[1:3] == ["  train 0.jpg: corrupt, why", "  train 1.jpg: corrupt, why"]
-    assert lines[3] == "  … and 11 more, all of them in the log"
+@pytest.mark.parametrize("serialized", [without(FILENAME), with_numbers(FILENAME)])
+def test_a_record_without_a_name_can_still_be_reported(serialized):
+    assert check(serialized).filename == "(record without a name)"
+
+
+# === All records together ===
+
+
+def test_what_occurs_once_is_not_repeated():
+    assert repeated([("train", "a.jpg")], "name") == []
+
+
+@pytest.mark.parametrize(
+    ("places", "what", "expected"),
+    [
+        (
+            [("train", "a"), ("train", "a")],
+            "name",
+            [Finding("train", "a", "duplicate", "the same name as a")],
+        ),
+        (
+            [("train", "a"), ("train", "b"), ("train", "c")],
+            "picture",
+            [
+                Finding("train", "b", "duplicate", "the same picture as a"),
+                Finding("train", "c", "duplicate", "the same picture as a"),
+            ],
+        ),
+        (
+            [("train", "a"), ("val", "a")],
+            "name",
+            [Finding("val", "a", "in two splits", "train has the same name")],
+        ),
+        (
+            [("train", "b"), ("train", "c"), ("val", "a")],
+            "picture",
+            [
+                Finding("train", "c", "duplicate", "the same picture as b"),
+                Finding("val", "a", "in two splits", "train has the same picture, b"),
+            ],
+        ),
+    ],
+)
+def test_what_is_repeated_is_named_whatever_the_order(places, what, expected):
+    for seed in range(4):
+        shuffled = random.Random(seed).sample(places, len(places))
+        assert repeated(shuffled, what) == expected
+
+
+def measured(value: int, label: int, side: int = 64):
+    image = np.full((side, side, 3), value, np.uint8)
+    return measure(image, np.full((side, side), label, np.uint8))
+
+
+def drifted(splits, old=None, **limits):
+    return drift(splits, old, GateOptions(**limits), num_classes=3, ignore_label=255)
+
+
+def test_splits_that_are_alike_have_not_drifted():
+    splits = {"train": measured(100, 1), "val": measured(100, 1)}
+    assert drifted(splits) == drifted(splits, splits) == []
+    zero = {f"max_{name}_distance": 0 for name in ("class", "size", "brightness")}
+    assert drifted(splits, splits, **zero) == []
+
+
+def test_skew_is_between_the_splits_and_says_how_much_and_what_is_allowed():
+    splits = {"train": measured(100, 1), "val": measured(100, 2)}
+    assert drifted(splits, max_class_distance=0.25) == [
+        "skew of the training against the validation split: class distance 1.000, at most 0.25"
+    ]
+    assert drifted(splits, max_class_distance=1) == []
+
+
+def test_drift_is_of_each_split_against_that_of_before():
+    old = {"train": measured(100, 1), "val": measured(100, 1)}
+    splits = {"train": measured(250, 1), "val": measured(250, 1, side=512)}
+    against = "against the data behind the last blessed model"
+    assert drifted(splits, old) == [
+        "skew of the training against the validation split: size distance 1.000, at most 0.2",
+        f"drift of the train split {against}: brightness distance 1.000, at most 0.2",
+        f"drift of the val split {against}: size distance 1.000, at most 0.2",
+        f"drift of the val split {against}: brightness distance 1.000, at most 0.2",
+    ]
+
+
+def test_a_split_that_there_was_not_before_has_not_drifted():
+    splits = {"train": measured(100, 1), "val": measured(100, 1)}
+    assert drifted(splits | {"new": measured(250, 2)}, splits) == []

@@ -1,0 +1,145 @@
+"""What the gate measures, how far two measures are apart, and which limits there are."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.spatial import distance
+
+from components.data_gate import measures
+from components.data_gate.measures import NOTHING, distances, divergence, from_json, measure
+from components.data_gate.options import GateOptions
+from components.dataset.findings import ACCEPTABLE
+
+
+def image(height, width, value=0):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def label(height, width, value=0):
+    return np.full((height, width), value, np.uint8)
+
+
+def same(first, second):
+    return json.dumps(first.to_json()) == json.dumps(second.to_json())
+
+
+def test_divergence_is_that_of_scipy():
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        first, second = random.integers(0, 1000, (2, 21)) * random.integers(0, 2, (2, 21))
+        first[0] += 1
+        second[-1] += 1
+        expected = distance.jensenshannon(first, second, base=2) ** 2
+        assert divergence(first, second) == pytest.approx(expected, abs=1e-12)
+
+
+def test_divergence_is_0_for_the_same_1_for_nothing_in_common_and_knows_no_order():
+    first, second, third = np.array([3, 5, 0]), np.array([0, 0, 7]), np.array([1, 0, 1])
+    assert divergence(first, first * 10) == 0
+    assert divergence(first, second) == 1
+    assert 0 < divergence(first, third) == divergence(third, first) < 1
+
+
+def test_divergence_of_what_is_empty():
+    some, none = np.array([1, 2]), np.zeros(2, np.int64)
+    assert (divergence(none, none), divergence(some, none), divergence(none, some)) == (0, 1, 1)
+
+
+def test_a_record_is_measured():
+    label_HW = label(64, 32)
+    label_HW[:8], label_HW[0] = 2, 255
+    measured = measure(image(64, 32, 200), label_HW)
+    assert measured.records == 1
+    assert {int(i): int(measured.pixels_256[i]) for i in np.flatnonzero(measured.pixels_256)} == {
+        0: 56 * 32,
+        2: 7 * 32,
+        255: 32,
+    }
+    assert np.flatnonzero(measured.sizes).tolist() == [8]  # 64 is 16 doubled twice.
+    assert np.flatnonzero(measured.brightness).tolist() == [25]
+    assert measured.sizes.sum() == measured.brightness.sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [(1, 1, 0), (16, 3, 0), (3, 32, 4), (500, 375, 20), (513, 1, 20), (1, 9000, 31)],
+)
+def test_the_longer_side_counts_four_bins_for_each_doubling(height, width, expected):
+    sizes = measure(image(height, width), label(height, width)).sizes
+    assert len(sizes) == measures.SIZE_BINS and np.flatnonzero(sizes).tolist() == [expected]
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0, 0), (7, 0), (8, 1), (255, 31)])
+def test_brightness_bins_hold_eight_grey_values_each(value, expected):
+    brightness = measure(image(2, 2, value), label(2, 2)).brightness
+    assert len(brightness) == measures.BRIGHTNESS_BINS
+    assert np.flatnonzero(brightness).tolist() == [expected]
+
+
+def test_measures_add_up_and_adding_leaves_the_parts_alone():
+    first = measure(image(16, 16, 9), label(16, 16, 1))
+    second = measure(image(64, 16, 99), label(64, 16, 2))
+    before = json.dumps(first.to_json())
+    total = sum([first, second, first], NOTHING)
+    assert total.records == 3
+    assert total.pixels_256[[1, 2]].tolist() == [2 * 256, 1024]
+    assert total.sizes[[0, 8]].tolist() == [2, 1]
+    assert total.brightness[[1, 12]].tolist() == [2, 1]
+    assert json.dumps(first.to_json()) == before
+    assert NOTHING.records == 0 and not NOTHING.pixels_256.any()
+    assert same(first + NOTHING, first)
+
+
+def test_measures_go_through_json():
+    measured = measure(image(50, 40, 100), label(50, 40, 3))
+    again = from_json(json.loads(json.dumps(measured.to_json())))
+    assert same(again, measured) and again.pixels_256.dtype == np.int64
+
+
+def test_distances_name_what_differs():
+    old = measure(image(64, 64, 100), label(64, 64, 1))
+    assert distances(old, old, 3, 255) == {"class": 0, "size": 0, "brightness": 0}
+    other_class = measure(image(64, 64, 100), label(64, 64, 2))
+    assert distances(other_class, old, 3, 255) == {"class": 1, "size": 0, "brightness": 0}
+    larger = measure(image(64, 512, 100), label(64, 512, 1))
+    assert distances(larger, old, 3, 255) == {"class": 0, "size": 1, "brightness": 0}
+    darker = measure(image(64, 64, 10), label(64, 64, 1))
+    assert distances(darker, old, 3, 255) == {"class": 0, "size": 0, "brightness": 1}
+
+
+@pytest.mark.parametrize("ignored", [0, 255])
+def test_what_is_ignored_does_not_count_as_a_class(ignored):
+    label_HW = label(64, 64, 1)
+    old = measure(image(64, 64), label_HW)
+    label_HW[:32] = ignored
+    new = measure(image(64, 64), label_HW)
+    assert distances(new, old, 3, ignore_label=ignored)["class"] == 0
+
+
+def test_class_0_counts_where_it_is_not_ignored():
+    label_HW = label(64, 64, 1)
+    old = measure(image(64, 64), label_HW)
+    label_HW[:32] = 0
+    new = measure(image(64, 64), label_HW)
+    expected = distance.jensenshannon([1, 1], [0, 1], base=2) ** 2
+    assert distances(new, old, 3, ignore_label=255)["class"] == pytest.approx(expected)
+
+
+def test_limits_are_named_as_the_distances_are():
+    empty = distances(NOTHING, NOTHING, 3, 255)
+    assert GateOptions().limits().keys() == empty.keys()
+    options = GateOptions(max_class_distance=0, max_size_distance=1, max_brightness_distance=0.5)
+    assert options.limits() == {"class": 0, "size": 1, "brightness": 0.5}
+
+
+def test_what_can_be_accepted_is_accepted_and_nothing_else():
+    assert GateOptions(accept=ACCEPTABLE).accept == ACCEPTABLE
+    with pytest.raises(ValueError, match=r"expected gate\.accept .*got corrupt mask; to fix"):
+        GateOptions(accept=("duplicate", "corrupt mask"))
+
+
+@pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
+def test_limits_outside_of_0_to_1_are_refused(limit):
+    with pytest.raises(ValueError, match=r"expected gate\.max_size_distance in \[0, 1\]; got"):
+        GateOptions(max_size_distance=limit)
