@@ -93,9 +93,9 @@ def pascal_finetune() -> PipelineConfig:
         # Frozen batch norm trains twice as fast on a CPU; the head then has biases instead.
         model=ModelOptions(atrous_rates=(), decoder=False, head_batch_norm=False),
         training=TrainingOptions(
-            steps=4_000,
-            steps_per_epoch=500,
-            save_every_steps=100,
+            steps=2_000,
+            steps_per_epoch=250,
+            save_every_steps=50,
             batch_size=8,
             optimizer="adamw",
             learning_rate=1e-3,

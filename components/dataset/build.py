@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 import schemas
-from components.dataset import conversion, records
+from components.dataset import conversion, folders, records
 from components.dataset.layout import Layout, find_layout
 from components.errors import ConfigError, DataError, DownloadFailedError
 from components.fingerprint import source_fingerprint
@@ -65,14 +65,14 @@ def build(
             f"{', '.join(unknown)}; to fix, choose one, or describe it under [source.splits] in "
             f"schemas/{dataset.name}/dataset.toml"
         )
-    with records.disk_errors(folder):
+    with folders.disk_errors(folder):
         if source is None:
             source = fetch(dataset, splits, downloads)
         layout = pictures_in(dataset, source)
         digest = origin(layout, splits, {}, on_error, shards)
         if records.is_current(folder, digest):
             logging.info("%s has these records already", folder)
-            return json.loads((folder / records.MANIFEST).read_text())
+            return json.loads((folder / folders.MANIFEST).read_text())
         with _progress(folder, layout, splits):
             return conversion.convert(
                 layout,

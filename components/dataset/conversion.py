@@ -19,7 +19,7 @@ import tensorflow as tf
 from absl import logging
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components.dataset import findings, records
+from components.dataset import findings, folders
 from components.dataset.findings import Finding
 from components.dataset.layout import Layout, Pair, overlaps
 from components.dataset.pairs import read_pair
@@ -92,7 +92,7 @@ def _write_shard(shard: _Shard, dataset: Dataset) -> None:
                     written.rewritten[reading.rewritten] += 1
     except (tf.errors.OpError, OSError) as error:
         # As a value: an exception would reach the caller wrapped in each engine's own way.
-        written.failure = records.tensorflow_reason(error)
+        written.failure = folders.tensorflow_reason(error)
         Path(shard.path).unlink(missing_ok=True)  # So that there is room to say it.
     written.digests = [f"{os.path.basename(shard.path)} {digest.hexdigest()}"]
     with contextlib.suppress(OSError):  # The caller sees that this file is not whole.
@@ -138,7 +138,7 @@ def convert(
     pairs, shared = overlaps(dataset, pairs)
     found += shared
     report = folder.with_name(f"{folder.name}.findings.json")
-    with records.unfinished(folder) as unfinished:
+    with folders.unfinished(folder) as unfinished:
         splits = _write(dataset, pairs, unfinished, shards, beam_args)
         for split in splits.values():
             found += split.findings
@@ -169,7 +169,7 @@ def convert(
             "dataset": dataset.name,
             "splits": {name: _describe(split, dataset, found) for name, split in splits.items()},
         }
-        (unfinished / records.MANIFEST).write_text(json.dumps(manifest, indent=2))
+        (unfinished / folders.MANIFEST).write_text(json.dumps(manifest, indent=2))
     if found:
         logging.info("Left out: %s", findings.describe(found, str(report)))
     return manifest

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 import schemas
-from components.dataset import records, sample
+from components.dataset import folders, records, sample
 
 pytestmark = pytest.mark.slow
 
@@ -83,7 +83,7 @@ def test_colours_become_ids_and_void_is_ignored(checkout, own):
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"train      {TRAIN} pictures" in done.stdout
     built = checkout.folder / "data" / "shapes"
-    manifest = json.loads((built / records.MANIFEST).read_text())
+    manifest = json.loads((built / folders.MANIFEST).read_text())
     pixels = manifest["splits"]["train"]["class_pixels"]
     assert pixels.keys() == {"nothing", "building", "plant"} and min(pixels.values()) > 1000
     assert manifest["splits"]["train"]["ignored_pixels"] > 1000

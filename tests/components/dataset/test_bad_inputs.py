@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from components.dataset import conversion, findings, records
+from components.dataset import conversion, records
 from components.dataset.layout import find_layout
 from components.errors import ConfigError, DataError
 from components.transform.preprocessing import decode_image, decode_label
@@ -228,8 +228,3 @@ def test_records_and_empty_folders_are_replaced_through_a_link_too(tmp_path, out
         assert output.is_symlink() and "odd.jpg" in read(target, "train")
     assert left_in(output.parent) == ["records"]
     assert not list(tmp_path.glob(".large*"))
-
-
-def test_what_a_finding_can_be_accepted_for_is_known():
-    causes = {case.cause for table in (BAD_PICTURES, BAD_MASKS, BAD_FOLDERS) for case in table}
-    assert causes & set(findings.ACCEPTABLE) == {"duplicate", "in two splits", "nothing to learn"}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import schemas
-from components.dataset import build, records
+from components.dataset import build, folders, records
 from components.errors import ConfigError
 from tests.components.dataset import corpus
 from tests.conftest import REPOSITORY
@@ -57,8 +57,8 @@ def start_writing(folder):
             sys.executable,
             "-c",
             "import pathlib, sys\n"
-            "from components.dataset import records\n"
-            "with records.unfinished(pathlib.Path(sys.argv[1])) as new:\n"
+            "from components.dataset import folders\n"
+            "with folders.unfinished(pathlib.Path(sys.argv[1])) as new:\n"
             "    (new / 'half').write_text('half')\n"
             "    print(new, flush=True)\n"
             "    sys.stdin.read()\n",
@@ -139,7 +139,7 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_n
         stranger = output.with_name(f".records.{'x' * 32}")
         stranger.mkdir()
         (stranger / "file").touch()
-        with records.unfinished(output) as new:
+        with folders.unfinished(output) as new:
             assert os.path.exists(kept) and stranger.exists() and new.exists()
             assert not os.path.exists(left)
         living.communicate("")
@@ -162,7 +162,7 @@ def test_an_interrupted_writer_leaves_the_old_records_and_nothing_else(output):
         raise KeyboardInterrupt
 
     output.mkdir(parents=True)
-    (output / records.MANIFEST).write_text('{"source": "old"}')
+    (output / folders.MANIFEST).write_text('{"source": "old"}')
     with pytest.raises(KeyboardInterrupt):
         records.write_records(output, {"train": endless()}, source="new")
     assert records.is_current(output, "old")
@@ -172,9 +172,9 @@ def test_an_interrupted_writer_leaves_the_old_records_and_nothing_else(output):
 def test_disk_errors_are_for_people_and_others_are_not_hidden(tmp_path):
     with (
         pytest.raises(ConfigError, match=r"expected to write to .*/full; got No space left"),
-        records.disk_errors(tmp_path / "full"),
+        folders.disk_errors(tmp_path / "full"),
         open("/dev/full", "w", buffering=1) as full,
     ):
         full.write("a line\n")
-    with pytest.raises(FileNotFoundError), records.disk_errors(tmp_path):
+    with pytest.raises(FileNotFoundError), folders.disk_errors(tmp_path):
         (tmp_path / "nowhere").read_text()

@@ -10,7 +10,7 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.data_gate.checks import check_record
-from components.dataset import conversion, prepare, records
+from components.dataset import conversion, folders, prepare, records
 from components.errors import DataError
 from tests.components.dataset import corpus
 
@@ -290,5 +290,5 @@ def test_a_file_or_nothing_instead_of_a_folder_is_refused(folder, tmp_path):
 @pytest.mark.parametrize("manifest", ["", "{", "[]", '"x"', "{}", '{"source": null}'], ids=repr)
 def test_a_folder_of_a_broken_manifest_is_not_taken_for_finished(folder, manifest):
     assert records.is_current(folder, "x")
-    (folder / records.MANIFEST).write_text(manifest)
+    (folder / folders.MANIFEST).write_text(manifest)
     assert not records.is_current(folder, "x")

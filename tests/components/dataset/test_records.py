@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 import schemas
-from components.dataset import prepare, records
+from components.dataset import folders, prepare, records
 from components.errors import DataError
 
 PATTERNS = {"train": "train-*", "val": "val-*"}
@@ -145,7 +145,7 @@ def test_records_go_round_robin_into_shards_and_a_manifest_counts_them(tmp_path)
         "val-00000-of-00002.tfrecord": ["f"],
         "val-00001-of-00002.tfrecord": [],
     }
-    assert json.loads((folder / records.MANIFEST).read_text()) == {
+    assert json.loads((folder / folders.MANIFEST).read_text()) == {
         "source": "digest",
         "splits": {"train": {"records": 5}, "val": {"records": 1}},
     }
