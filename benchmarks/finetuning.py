@@ -78,19 +78,6 @@ CHOICES = {
         _BIASES,
         False,
     ),
-    "… with Lovász": (
-        _ADAMW | _SLOW | _FROZEN | _NARROW | {"loss": ("cross_entropy", "lovasz")},
-        _BIASES,
-        False,
-    ),
-    "… head at twice the rate": (
-        _ADAMW
-        | _FROZEN
-        | _NARROW
-        | {"learning_rate": 2e-3, "backbone_learning_rate_multiplier": 0.05},
-        _BIASES,
-        False,
-    ),
 }
 
 

@@ -14,7 +14,7 @@ from pipeline.config import PipelineConfig, override
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 EXIT_CODES = """exit codes: 0 pushed, or nothing new to push; 1 crash; 2 bad configuration;
-3 bad data; 4 not blessed; 5 serving check failed"""
+3 bad data; 4 not blessed; 5 serving check failed; 6 download failed"""
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ import glob
 import hashlib
 import os
 
-from components.errors import ConfigError
+from components.errors import ConfigError, DownloadFailedError
 from pipeline.config import PipelineConfig
 
 
@@ -13,15 +13,20 @@ def located(config: PipelineConfig) -> PipelineConfig:
     """The configuration with the place on this machine of what `initial_weights` stands for.
 
     Raises:
-        ConfigError: there is no checkpoint, or it cannot be downloaded.
+        ConfigError: there is no checkpoint.
+        DownloadFailedError: it cannot be downloaded.
     """
     path = config.training.initial_weights
     if path is None:
         return config
-    from models.checkpoints import locate  # Keras takes seconds, and most errors come before.
+    # Imported here: Keras takes seconds, and most errors come before.
+    from models.checkpoints import locate
+    from models.downloads import DownloadError
 
     try:
         place = os.path.abspath(locate(path))
+    except DownloadError as error:
+        raise DownloadFailedError(f"training.initial_weights: {error}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"training.initial_weights: {error}") from error
     training = dataclasses.replace(config.training, initial_weights=place)

@@ -43,6 +43,7 @@ def test_configuration_refused_at_the_door(checkout, arguments, message):
         ),
         (["--dataset", "pascal", "--data-dir", "{empty}"], 3, "matching 'train-*' for the train"),
         (["--checkpoint", "/nowhere/model.ckpt"], 2, "expected a checkpoint at /nowhere/model"),
+        (["--checkpoint", "http://127.0.0.1:9/a.tar.gz"], 6, "Connection refused"),
         (["--set", "model.backbone=vgg"], 2, "expected a backbone among xception_41"),
     ],
 )
