@@ -1,6 +1,6 @@
 """DeepLab v3+ on ResNet-50 here against KerasHub's: images/s and peak memory.
 
-    python -m pip install --no-deps keras-hub==0.32.0
+    python -m pip install --no-deps keras-hub==0.32.0 tokenizers sentencepiece kagglehub kagglesdk
     python -m benchmarks.keras_hub
 
 Both in Keras on TensorFlow, same picture size, batch, loss and optimizer; every run in a process of
