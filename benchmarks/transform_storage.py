@@ -74,13 +74,14 @@ def _write(data_dir: str, pictures: int, folder: str) -> dict[str, int]:
     from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
     import schemas
-    from components.dataset import records, voc
+    from components.dataset import records
+    from components.dataset.layout import find_layout
+    from components.dataset.pairs import read_pair
     from components.transform import preprocessing
 
     dataset = schemas.load("pascal")
-    root = voc.find_root(Path(data_dir))
-    names = voc.picture_names(root, "train")[:pictures]
-    rows = [record.serialize() for record in voc.read_pictures(root, names, dataset)]
+    pairs, _ = find_layout(dataset, Path(data_dir)).pairs("train", pictures)
+    rows = [read_pair(pair, dataset).record.serialize() for pair in pairs]
     options = tf.io.TFRecordOptions(compression_type="GZIP")
     with tf.io.TFRecordWriter(f"{folder}/raw.gz", options) as writer:
         for row in rows:

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.dataset import voc
+import schemas
+from components.dataset.layout import find_layout
 from components.evaluator.results import Evaluation, load_evaluation
 from models import DeepLabV3Plus, metrics
 from models.checkpoints import load_checkpoint
@@ -52,12 +53,12 @@ def test_output_stride_8_on_some_pictures(checkout, shared_data):
     )  # fmt: skip
     load_checkpoint(model, shared_data / "checkpoints/deeplabv3_mnv2_dm05_pascal")
     network = tf.function(model)
-    root = voc.find_root(shared_data / "VOCdevkit")
+    pairs, _ = find_layout(schemas.load("pascal"), shared_data / "VOCdevkit").pairs("val", count)
     matrix = np.zeros((CLASSES, CLASSES), np.int64)
-    for name in voc.picture_names(root, "val")[:count]:
+    for pair in pairs:
         # Decoded by TensorFlow too: decoders differ in grey values, which moved the mean by 0.003.
-        image = tf.io.decode_jpeg(tf.io.read_file(str(root / f"JPEGImages/{name}.jpg"))).numpy()
-        label = np.asarray(Image.open(root / f"SegmentationClass/{name}.png"))
+        image = tf.io.decode_jpeg(tf.io.read_file(pair.image)).numpy()
+        label = np.asarray(Image.open(pair.label))
         height, width = label.shape
         canvas = np.zeros((1, CROP, CROP, 3), np.float32)
         canvas[0, :height, :width] = image / 127.5 - 1
