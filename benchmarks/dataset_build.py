@@ -98,7 +98,7 @@ def ours(folder: Path, output: Path, workers: int) -> Callable[[], None]:
     beam_args = [*conversion.LOCAL_BEAM_ARGS]
     if workers > 1:
         beam_args += [
-            "--direct_running_mode=multi_processing",
+            "--direct_running_mode=multi_threading",
             f"--direct_num_workers={workers}",
         ]
     return lambda: conversion.convert(

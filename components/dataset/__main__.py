@@ -65,7 +65,7 @@ def _parse_arguments() -> argparse.Namespace:
     )
     build.add_argument("--shards", type=int, help="files of each split (default: by their number)")
     build.add_argument(
-        "--workers", type=int, default=1, help="processes of this machine (default: %(default)s)"
+        "--workers", type=int, default=1, help="threads of this machine (default: %(default)s)"
     )
     build.add_argument(
         "--beam-arg",
@@ -99,7 +99,7 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
     beam_args = arguments.beam_args or [*conversion.LOCAL_BEAM_ARGS]
     if arguments.workers > 1:
         beam_args += [
-            "--direct_running_mode=multi_processing",
+            "--direct_running_mode=multi_threading",
             f"--direct_num_workers={arguments.workers}",
         ]
     manifest = build.build(

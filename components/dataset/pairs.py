@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 
 import numpy as np
+from PIL import Image
 
 from components.dataset import findings
 from components.dataset.layout import Pair
@@ -49,7 +50,7 @@ def read_pair(pair: Pair, dataset: Dataset) -> Reading:
         encoded = _read_file(pair.label)
         digest.update(encoded)
         label_HW, label = read_mask(encoded, pair.label, dataset)
-        pixels_256 = np.bincount(label_HW.ravel(), minlength=256)
+        pixels_256 = _count_labels(label_HW)
         problems += findings.label_problems(
             pixels_256[:256], dataset.num_classes, dataset.ignore_label
         )
@@ -76,6 +77,14 @@ def read_pair(pair: Pair, dataset: Dataset) -> Reading:
         rewritten=image.rewritten if image else "",
         digest=digest.hexdigest(),
     )
+
+
+def _count_labels(label_HW: np.ndarray) -> np.ndarray:
+    """How many pixels each label has: 256 numbers, or more for a 16-bit mask."""
+    if label_HW.dtype == np.uint8:
+        # Four times as fast as `bincount`, which makes 64-bit numbers of all pixels first.
+        return np.array(Image.fromarray(label_HW).histogram(), np.int64)
+    return np.bincount(label_HW.ravel(), minlength=256)
 
 
 def _read_file(path: str) -> bytes:
