@@ -37,8 +37,16 @@ def fit_size(height: tf.Tensor, width: tf.Tensor, crop_size: int) -> tf.Tensor:
 
 
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:
-    """A JPEG, PNG, GIF (first frame) or BMP file to uint8 `[height, width, 3]`."""
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    """A JPEG, PNG, GIF (first frame) or BMP file to uint8 `[height, width, 3]`.
+
+    TensorFlow's own choice for a JPEG is a hasty transform, up to 17 grey values from what other
+    libraries see; that moved the official network's mean IoU on 300 pictures by 0.003.
+    """
+    image = tf.cond(
+        tf.io.is_jpeg(encoded),
+        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
+        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+    )
     image.set_shape([None, None, 3])
     return image
 

@@ -135,3 +135,17 @@ def test_serving_needs_no_mask(transformed, pictures):
 def test_fit_size(size, expected):
     fitted = preprocessing.fit_size(tf.constant(size[0]), tf.constant(size[1]), 513)
     assert tuple(fitted.numpy()) == expected
+
+
+@pytest.mark.parametrize("quality", [60, 95])
+def test_a_jpeg_has_the_very_pixels_that_other_libraries_see(quality):
+    image, _ = picture(40, 56)
+    smooth = Image.fromarray(image).resize((56, 40), box=(0, 0, 8, 6))
+    file = io.BytesIO()
+    smooth.save(file, "JPEG", quality=quality)
+    seen = np.asarray(Image.open(io.BytesIO(file.getvalue())))
+    np.testing.assert_array_equal(preprocessing.decode_image(file.getvalue()).numpy(), seen)
+    in_graph = tf.function(preprocessing.decode_image)(tf.constant(file.getvalue()))
+    np.testing.assert_array_equal(in_graph.numpy(), seen)
+    hasty = tf.io.decode_jpeg(file.getvalue()).numpy()
+    assert (hasty != seen).any()
