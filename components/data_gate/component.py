@@ -77,7 +77,7 @@ def DataGate(
 ):
     """Fails the run on schema anomalies and on records that are not fit for training.
 
-    Writes `report/measures.json`: the measures of each split, what was found and accepted, and
+    Writes `findings`, all that was found, and `measures.json`: the measures of each split, and
     what has drifted from `blessed_report`, that of the data behind the last blessed model.
 
     Raises:
