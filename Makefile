@@ -20,7 +20,7 @@ test-fast: setup  ## quick unit tests only
 	$(PYTEST) -m "not slow and not real_data"
 
 lint: setup
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
 
 setup: $(VENV)/.ready
 

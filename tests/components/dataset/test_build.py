@@ -12,12 +12,12 @@ import scipy.io
 import tensorflow as tf
 from PIL import Image
 from rich.console import Console
-from tests.file_server import Remote
 
 import schemas
 from components.dataset import build, records
 from components.errors import ConfigError, DataError, DownloadFailedError, exit_codes
 from models import downloads
+from tests.file_server import Remote
 
 SIZE = (24, 16)
 
