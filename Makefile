@@ -1,5 +1,5 @@
 # make demo and make test need Python 3.11 (or 3.12, 3.13 with glibc 2.39), its headers, and g++.
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+PYTHON ?= $(firstword $(shell for name in python3.11 python3.12 python3.13; do command -v $$name; done) python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # The tests on real pictures need a folder with VOCdevkit and checkpoints.
