@@ -100,6 +100,8 @@ def repeated(places: Iterable[tuple[str, str]], what: str) -> list[Finding]:
     first, *others = sorted(places)
     found = []
     for split, filename in others:
+        if what == "picture" and filename == first[1]:
+            continue  # Said of the name already.
         if split != first[0]:
             detail = f"{first[0]} has the same {what}" + (
                 f", {first[1]}" if first[1] != filename else ""

@@ -220,8 +220,8 @@ def _walk(folder: str) -> Iterator[str]:
 def find_layout(dataset: Dataset, folder: Path) -> Layout | None:
     """The layout of a data set below `folder`, which may be any folder on the way to a root.
 
-    Returns None where no folder of any split's pictures is there, so that a caller can see whether
-    it holds records.
+    Returns None where there is no folder of any split's pictures, nor a picture where they lie in
+    none, so that a caller can see whether it holds records.
     """
     if dataset.source is None:
         return None
@@ -236,7 +236,9 @@ def find_layout(dataset: Dataset, folder: Path) -> Layout | None:
     for split in dataset.source.splits.values():
         for pattern in split.images:
             inner = pattern.partition("*")[0].rpartition("/")[0]
-            if any((root / inner).is_dir() for root in roots if inner):
+            if inner and any((root / inner).is_dir() for root in roots):
+                return layout
+            if not inner and roots and _Pattern(layout, pattern).names():
                 return layout
     return None
 

@@ -182,6 +182,7 @@ def test_what_occurs_once_is_not_repeated():
                 Finding("val", "a", "in two splits", "train has the same picture, b"),
             ],
         ),
+        ([("train", "a"), ("val", "a")], "picture", []),  # Found by its name.
     ],
 )
 def test_what_is_repeated_is_named_whatever_the_order(places, what, expected):

@@ -69,6 +69,14 @@ def test_names_are_paths_below_the_folder_and_endings_may_be_long(put, tmp_path)
     assert found(described(train=split("a")), tmp_path, "train") == ["1", "north/2"]
 
 
+def test_pictures_that_lie_in_no_folder(put, tmp_path):
+    own = Split(images=("*.jpg",), masks=("*_mask.png",))
+    put("records/train-00000.tfrecord")
+    assert find_layout(described(train=own), tmp_path) is None
+    put("1.jpg", "1_mask.png", "2.jpg", "2_mask.png")
+    assert found(described(train=own), tmp_path, "train") == ["1", "2"]
+
+
 def test_the_first_of_several_masks_is_taken(put, tmp_path):
     put("a/1.jpg", "fine/1.png", "coarse/1.png", "a/2.jpg", "coarse/2.png")
     dataset = described(train=split("a", masks=("fine/*.png", "coarse/*.png")))
