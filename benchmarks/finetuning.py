@@ -3,12 +3,13 @@
     python -m benchmarks.finetuning --data-dir VOCdevkit \
       --backbone-weights mobilenet_v2_imagenet_dogs.weights.h5
 
-MobileNetV2 from ImageNet weights, 300 steps of 8 pictures at 193 pixels, judged on the first 150
+MobileNetV2 from ImageNet weights, 300 steps of 8 crops of 193 pixels, judged on the first 150
 pictures of the validation list: small enough to compare choices in minutes, too small for a good
 score. Prints a row for each choice as it is done.
 """
 
 import argparse
+import dataclasses
 import functools
 import time
 from pathlib import Path
@@ -25,7 +26,7 @@ from models import DeepLabV3Plus, metrics
 from models.checkpoints import load_checkpoint
 from models.losses import SegmentationLoss
 
-_CLASSES, _IGNORE, _SIDE, _STEPS, _BATCH = 21, 255, 193, 300, 8
+_CLASSES, _IGNORE, _CROP, _STEPS, _BATCH, _JUDGED_ON = 21, 255, 193, 300, 8, 150
 _COVERED = (0, 8, 10, 12, 13, 15, 17)
 """Background, cat, cow, dog, horse, person, sheep: those with enough pixels."""
 
@@ -59,39 +60,62 @@ _NARROW = {"scale_min": 0.75, "scale_max": 1.5}
 _V3 = {"atrous_rates": (), "decoder": False}
 _BIASES = {**_V3, "head_batch_norm": False}
 
-# Options of the training, options of the network, and whether the backbone's batch norm is frozen.
+_BEST = _ADAMW | _SLOW | _FROZEN | _NARROW | {"loss": ("cross_entropy", "dice")}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What one run does."""
+
+    training: dict
+    network: dict
+    freeze_backbone_norm: bool = False
+    canvas: int = _CROP
+    """Pixels of the side that whole pictures are shrunk to, before crops are cut out."""
+
+
 CHOICES = {
-    "AdamW, frozen batch norm, biases in the head": (_ADAMW | _SLOW | _FROZEN, _BIASES, False),
-    "… batch norm tuned in the head": (_ADAMW | _SLOW | _TUNED, _V3, True),
-    "… batch norm tuned everywhere": (_ADAMW | _SLOW | _TUNED, _V3, False),
-    "… with ASPP branches and decoder (v3+)": (_ADAMW | _SLOW | _TUNED, {}, True),
-    "momentum, frozen batch norm": (_MOMENTUM | _FROZEN, _BIASES, False),
-    "momentum, batch norm tuned in the head": (_MOMENTUM | _TUNED, _V3, True),
-    "AdamW as first, scales 0.75 to 1.5": (_ADAMW | _SLOW | _FROZEN | _NARROW, _BIASES, False),
-    "… backbone at 0.3 of the rate": (
-        _ADAMW | _FROZEN | _NARROW | {"backbone_learning_rate_multiplier": 0.3},
-        _BIASES,
-        False,
+    "AdamW, frozen batch norm, biases in the head": Choice(
+        training=_ADAMW | _SLOW | _FROZEN, network=_BIASES
     ),
-    "… with Dice": (
-        _ADAMW | _SLOW | _FROZEN | _NARROW | {"loss": ("cross_entropy", "dice")},
-        _BIASES,
-        False,
+    "… batch norm tuned in the head": Choice(
+        training=_ADAMW | _SLOW | _TUNED, network=_V3, freeze_backbone_norm=True
+    ),
+    "… batch norm tuned everywhere": Choice(training=_ADAMW | _SLOW | _TUNED, network=_V3),
+    "… with ASPP branches and decoder (v3+)": Choice(
+        training=_ADAMW | _SLOW | _TUNED, network={}, freeze_backbone_norm=True
+    ),
+    "momentum, frozen batch norm": Choice(training=_MOMENTUM | _FROZEN, network=_BIASES),
+    "momentum, batch norm tuned in the head": Choice(
+        training=_MOMENTUM | _TUNED, network=_V3, freeze_backbone_norm=True
+    ),
+    "AdamW as first, scales 0.75 to 1.5": Choice(
+        training=_ADAMW | _SLOW | _FROZEN | _NARROW, network=_BIASES
+    ),
+    "… backbone at 0.3 of the rate": Choice(
+        training=_ADAMW | _FROZEN | _NARROW | {"backbone_learning_rate_multiplier": 0.3},
+        network=_BIASES,
+    ),
+    "… with Dice": Choice(training=_BEST, network=_BIASES),
+    "… pictures of 321 pixels": Choice(training=_BEST, network=_BIASES, canvas=321),
+    "… pictures of 321 pixels, scales 0.5 to 1.25": Choice(
+        training=_BEST | {"scale_min": 0.5, "scale_max": 1.25}, network=_BIASES, canvas=321
     ),
 }
 
 
-def load(root: Path, split: str, limit: int | None) -> tuple[np.ndarray, ...]:
+@functools.lru_cache(maxsize=2)
+def load(root: Path, split: str, limit: int | None, side: int) -> tuple[np.ndarray, ...]:
     """Images [N, S, S, 3] in [-1, 1], labels [N, S, S] and sizes [N, 2] inside the canvas."""
     images, labels, sizes = [], [], []
     names = (root / f"ImageSets/Segmentation/{split}.txt").read_text().split()
     for name in names[:limit]:
         image = Image.open(root / f"JPEGImages/{name}.jpg").convert("RGB")
         label = Image.open(root / f"SegmentationClass/{name}.png")
-        scale = min(1, _SIDE / max(image.size))
-        width, height = (round(side * scale) for side in image.size)
-        canvas = np.full((_SIDE, _SIDE, 3), 127.5, np.float32)
-        ids = np.full((_SIDE, _SIDE), _IGNORE, np.uint8)
+        scale = min(1, side / max(image.size))
+        width, height = (round(edge * scale) for edge in image.size)
+        canvas = np.full((side, side, 3), 127.5, np.float32)
+        ids = np.full((side, side), _IGNORE, np.uint8)
         canvas[:height, :width] = image.resize((width, height), Image.Resampling.BILINEAR)
         ids[:height, :width] = label.resize((width, height), Image.Resampling.NEAREST)
         images.append((canvas / 127.5 - 1).astype(np.float16))
@@ -100,16 +124,18 @@ def load(root: Path, split: str, limit: int | None) -> tuple[np.ndarray, ...]:
     return np.stack(images), np.stack(labels), np.array(sizes)
 
 
-def run(training: dict, network: dict, freeze_backbone_norm: bool, weights: str, train, val):
+def run(choice: Choice, weights: str, root: Path) -> tuple[float, float, float, float]:
     """Trains with one choice; mean IoU, that of the covered classes, accuracy, and seconds."""
+    train = load(root, "train", None, choice.canvas)
+    val = load(root, "val", _JUDGED_ON, choice.canvas)
     start = time.perf_counter()
     keras.utils.set_random_seed(1)
-    options = TrainingOptions(**training)
-    model = DeepLabV3Plus("mobilenet_v2", _CLASSES, input_shape=(_SIDE, _SIDE, 3), **network)
+    options = TrainingOptions(**choice.training)
+    model = DeepLabV3Plus("mobilenet_v2", _CLASSES, **choice.network)
     load_checkpoint(model, weights, scope="backbone")
     optimization.freeze(model, options)
     for layer in model.batch_norm_layers:
-        if freeze_backbone_norm and layer in model.backbone_layers:
+        if choice.freeze_backbone_norm and layer in model.backbone_layers:
             layer.trainable = False
         if options.batch_norm_decay:
             layer.momentum = options.batch_norm_decay
@@ -117,7 +143,7 @@ def run(training: dict, network: dict, freeze_backbone_norm: bool, weights: str,
     loss = SegmentationLoss(_CLASSES, _IGNORE, options.loss, step=optimizer.iterations)
     model.compile(optimizer=optimizer, loss=loss)
     augment = functools.partial(
-        augmentation.augment, options=options, crop_size=_SIDE, ignore_label=_IGNORE
+        augmentation.augment, options=options, crop_size=_CROP, ignore_label=_IGNORE
     )
 
     def prepare(number, picture):
@@ -152,13 +178,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of a PASCAL VOC")
     parser.add_argument("--backbone-weights", required=True)
+    parser.add_argument("--choice", default="", help="only those whose name holds this")
     arguments = parser.parse_args()
     root = next(arguments.data_dir.glob("**/ImageSets/Segmentation")).parents[1]
-    train, val = load(root, "train", None), load(root, "val", 150)
     console = Console()
     console.print("mean IoU  7 classes  accuracy  seconds")
     for name, choice in CHOICES.items():
-        mean, covered, accuracy, seconds = run(*choice, arguments.backbone_weights, train, val)
+        if arguments.choice not in name:
+            continue
+        mean, covered, accuracy, seconds = run(choice, arguments.backbone_weights, root)
         console.print(
             f"{mean:8.3f}  {covered:9.3f}  {accuracy:8.3f}  {seconds:7.0f}  {name}",
             highlight=False,

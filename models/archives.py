@@ -19,14 +19,6 @@ from typing import IO, Literal
 from models.files import CHUNK, bar, beside, locked
 
 _LONGEST_LINK = 4096  # PATH_MAX
-# Headers of a .tar whose content `tarfile` reads into memory: long names and further fields.
-_IN_MEMORY = (
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-)
 _ZIP_KINDS = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 # What `gzip`, `tarfile`, `zipfile` and the system raise for archives that are no good.
 _DAMAGE = (
@@ -147,7 +139,7 @@ def _members(file: IO[bytes], max_bytes: int) -> Iterator[_Member]:
     file.seek(0)
     if start in (b"PK\3\4", b"PK\5\6"):
         return _zip_members(file)
-    return _tar_members(file, "r:gz" if start[:2] == b"\x1f\x8b" else "r:", max_bytes)
+    return _tar_members(file, start[:2] == b"\x1f\x8b", max_bytes)
 
 
 def _zip_members(file: IO[bytes]) -> Iterator[_Member]:
@@ -171,13 +163,16 @@ def _zip_members(file: IO[bytes]) -> Iterator[_Member]:
             yield _Member(info.filename, kind, target, info.file_size, mtime, content)
 
 
-def _tar_members(file: IO[bytes], mode: str, max_bytes: int) -> Iterator[_Member]:
+def _tar_members(file: IO[bytes], is_gzip: bool, max_bytes: int) -> Iterator[_Member]:
+    stream = _TarStream(gzip.GzipFile(fileobj=file) if is_gzip else file)
     try:
-        tar = tarfile.open(fileobj=file, mode=mode, tarinfo=_StrictInfo)
+        tar = tarfile.open(fileobj=stream, mode="r:", tarinfo=_StrictInfo)
     except tarfile.ReadError as error:
         raise ArchiveError(f"neither a .tar, a .tar.gz nor a .zip ({error})") from error
     with tar:
         for info in tar:
+            if info.size < 0:  # Older Pythons would go back by as much, and never come to an end.
+                raise ArchiveError(f"{info.name!r} of impossible size {info.size}")
             if info.isreg():
                 kind = "file"
             elif info.isdir():
@@ -190,9 +185,23 @@ def _tar_members(file: IO[bytes], mode: str, max_bytes: int) -> Iterator[_Member
             yield _Member(info.name, kind, info.linkname, info.size, info.mtime, content)
         # The checksum of a .gz is at its end, behind zeros that fill up the last block.
         zeros = 0
-        while chunk := tar.fileobj.read(CHUNK):
+        while chunk := stream.read(CHUNK):
             zeros += len(chunk)
             _check_total(zeros, max_bytes + CHUNK)
+
+
+class _TarStream:
+    """A .tar as `tarfile` reads it: with a long name or further fields in one piece of memory."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        """Some bytes, of which there may not be as many as a garbled header says."""
+        if not 0 <= size <= 2 * CHUNK:
+            raise tarfile.ReadError(f"a header of impossible size {size}")
+        return self._file.read(size)
 
 
 class _StrictInfo(tarfile.TarInfo):
@@ -207,14 +216,6 @@ class _StrictInfo(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"{error} where a member should be") from error
-
-    @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
-        """As in the base class, but long names must fit into memory, and nothing leads back."""
-        info = super().frombuf(buf, encoding, errors)
-        if info.size < 0 or (info.type in _IN_MEMORY and info.size > CHUNK):
-            raise tarfile.ReadError(f"{info.name!r} of impossible size {info.size}")
-        return info
 
 
 def _inside(folder: Path, name: str) -> Path:

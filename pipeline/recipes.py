@@ -67,13 +67,14 @@ def pascal_small_gpu() -> PipelineConfig:
     for Xception-41, on random crops of 513 pixels.
     """
     return PipelineConfig(
-        data=DataOptions(dataset="pascal", crop_size=321),
+        data=DataOptions(dataset="pascal", crop_size=513),
         model=ModelOptions(backbone="xception_41", aspp_depth=128, decoder=False),
         training=TrainingOptions(
             steps=30_000,
             steps_per_epoch=1_000,
             save_every_steps=100,
             batch_size=12,
+            crop_size=321,
             learning_rate=0.001,
             initial_weights="xception_41_imagenet",
         ),
@@ -90,7 +91,7 @@ def pascal_finetune() -> PipelineConfig:
     pixels, 29.0 % over the 19 that occur.
     """
     return PipelineConfig(
-        data=DataOptions(dataset="pascal", crop_size=321),
+        data=DataOptions(dataset="pascal", crop_size=513),
         # Frozen batch norm trains twice as fast on a CPU; the head then has biases instead.
         model=ModelOptions(atrous_rates=(), decoder=False, head_batch_norm=False),
         training=TrainingOptions(
@@ -98,6 +99,7 @@ def pascal_finetune() -> PipelineConfig:
             steps_per_epoch=250,
             save_every_steps=50,
             batch_size=8,
+            crop_size=321,
             optimizer="adamw",
             learning_rate=1e-3,
             backbone_learning_rate_multiplier=0.1,

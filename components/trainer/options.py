@@ -127,6 +127,10 @@ class TrainingOptions:
 
     # === Augmentation ===
 
+    crop_size: int | None = None
+    """Side of the random crops in pixels; None takes `data.crop_size`, the size of the canvas that
+    whole pictures are validated, judged and served on."""
+
     min_resize: int | None = None
     """Pixels that the shorter side is resized to before all else; None keeps the size."""
 
@@ -165,6 +169,7 @@ class TrainingOptions:
             self._at_least(name, 0)
         for name in ("min_resize", "max_resize", "resize_factor"):
             self._at_least(name, 1, optional=True)
+        self._at_least("crop_size", 33, optional=True)
         for name in ("learning_rate", "power", "decay_factor", "scale_min"):
             self._above_zero(name)
         self._above_zero("gradient_clip_norm", optional=True)

@@ -57,10 +57,11 @@ def run_fn(fn_args) -> None:
         val=input_fn.read_records(_files(fn_args.eval_files)),
     )
     statistics = input_fn.dataset_statistics(records.train, records.transform)
+    canvas = (config["crop_size"], config["crop_size"], 3)
+    is_cropped = options.crop_size not in (None, config["crop_size"])
     build = functools.partial(
         DeepLabV3Plus,
         num_classes=dataset.num_classes,
-        input_shape=(config["crop_size"], config["crop_size"], 3),
         dtype=options.mixed_precision,
         **config["model"],
     )
@@ -75,16 +76,17 @@ def run_fn(fn_args) -> None:
     }
     folder = os.path.join(config["training_dir"], _run_id(fn_args))
     with strategy.scope():
-        model = build()
+        # Crops and the whole pictures of the validation differ in size, so it takes any.
+        model = build(input_shape=(None, None, 3) if is_cropped else canvas)
         _load_initial_weights(model, options)
     if options.steps:
         description["validation_mean_iou"] = _train(
             model, strategy, options, dataset, records, description, folder, fn_args.model_run_dir
         )
-    if strategy.num_replicas_in_sync > 1:
-        # A server has no replicas.
+    if is_cropped or strategy.num_replicas_in_sync > 1:
+        # A server has one size and no replicas.
         weights = model.get_weights()
-        model = build()
+        model = build(input_shape=canvas)
         model.set_weights(weights)
     if not distribution.is_chief(strategy):
         return
@@ -127,7 +129,8 @@ def _train(
     Returns:
         The mean IoU of the best epoch on the validation split.
     """
-    statistics, crop_size = description["training_data"], description["crop_size"]
+    statistics = description["training_data"]
+    crop_size = options.crop_size or description["crop_size"]
     save_every = options.save_every_steps or options.steps_per_epoch
     with distribution.own_folder(strategy, folder) as own_folder:
         with strategy.scope():

@@ -242,7 +242,8 @@ def test_tar_header_with_an_impossible_size_is_refused(tmp_path, kind, refused):
     info.type, info.size = kind, -512 if kind == tarfile.REGTYPE else 1 << 40
     first = _tar(tmp_path / "x", [("a", b"1")]).read_bytes()[:1024]
     (tmp_path / "x").write_bytes(first + info.tobuf(tarfile.GNU_FORMAT) + bytes(10240))
-    refused(tmp_path / "x", "'name' of impossible size")
+    # Newer Pythons refuse to go back themselves.
+    refused(tmp_path / "x", "of impossible size|invalid offset")
 
 
 @FORMATS

@@ -35,7 +35,7 @@ def test_every_data_set_has_a_recipe_of_its_name():
 
 def test_the_small_gpu_recipe_is_that_of_the_old_system():
     config = recipes.pascal_small_gpu()
-    assert (config.data.crop_size, config.training.batch_size) == (321, 12)
+    assert (config.training.crop_size, config.training.batch_size) == (321, 12)
     assert (config.model.backbone, config.model.aspp_depth) == ("xception_41", 128)
     assert not config.model.decoder
 

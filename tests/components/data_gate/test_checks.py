@@ -61,7 +61,7 @@ def check(serialized: bytes, split="train", ignore_label=255):
 JPEG = encode(np.zeros((20, 30, 3), np.uint8), "JPEG")
 PNG = encode(np.zeros((20, 30, 3), np.uint8))
 MASK = np.zeros((20, 30), np.uint8)
-NO_PICTURE = "Unknown image file format. One of JPEG, PNG, GIF, BMP required."
+NO_PICTURE = "Unknown image file format. One of "  # Which ones depends on TensorFlow.
 NO_IDS = f"expected an 8-bit grey PNG of class ids in {LABEL}"
 
 

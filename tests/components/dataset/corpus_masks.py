@@ -161,7 +161,7 @@ BAD_MASKS = [
     ),
     Refused(
         "mask of 16 bits with a label above 255",
-        mask(encode(np.where(LABEL_HW == 2, 300, LABEL_HW).astype(np.uint16), "PNG")),
+        mask(encode(np.where(LABEL_HW == 2, np.uint16(300), LABEL_HW), "PNG")),
         findings.OUT_OF_RANGE,
         "^got 300 in a 16-bit mask$",
     ),

@@ -170,6 +170,17 @@ def test_killed_within_an_epoch_it_reaches_the_same_end(folder, whole):
     assert_same_weights(whole, run)
 
 
+def test_crops_may_be_smaller_than_the_canvas(folder):
+    run = Run(folder, "cropped", crop_size=33)
+    assert "step 6/6" in run.finish()
+    serve = tf.saved_model.load(str(run.folder / "model")).signatures["serving_default"]
+    (picture,) = render("val", 1)
+    answer = serve(image_bytes=tf.constant([picture.image]))
+    assert tf.io.decode_png(answer["mask_bytes"][0]).shape == (CROP, CROP, 1)
+    description = run.description()
+    assert (description["crop_size"], description["training"]["crop_size"]) == (CROP, 33)
+
+
 @pytest.fixture(scope="module")
 def shared(folder) -> dict:
     """Training in which replicas have all in common: fixed batch statistics, no dropout."""
