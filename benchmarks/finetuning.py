@@ -101,6 +101,9 @@ CHOICES = {
     "… pictures of 321 pixels, scales 0.5 to 1.25": Choice(
         training=_BEST | {"scale_min": 0.5, "scale_max": 1.25}, network=_BIASES, canvas=321
     ),
+    "… pictures of 321 pixels, scales 0.5 to 1": Choice(
+        training=_BEST | {"scale_min": 0.5, "scale_max": 1.0}, network=_BIASES, canvas=321
+    ),
 }
 
 
