@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from models.archives import unpack
 from models.downloads import download
@@ -28,7 +29,8 @@ def find_prefix(path: str, cache: Path) -> str:
     """
     path = OFFICIAL_CHECKPOINTS.get(path, path)
     if path.startswith(("http://", "https://")):
-        target = cache / f"{_digest(path)}-{path.rsplit('/', 1)[-1]}"
+        name = urlsplit(path).path.rsplit("/", 1)[-1]
+        target = cache / f"{_digest(path)}-{name}"
         path = os.fspath(download([path], target))
     if path.endswith((".tar.gz", ".tgz")):
         path = os.fspath(_unpacked(Path(path), cache))

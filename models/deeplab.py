@@ -218,7 +218,7 @@ def check_options(
         num_classes >= 1,
         "at least one class",
         f"num_classes={num_classes}",
-        "count the dataset's labels without the ignored one",
+        "count the dataset's classes",
     )
     check(
         output_stride in ATROUS_RATES,
@@ -242,7 +242,7 @@ def check_options(
         all(depth >= 1 for depth in depths.values()),
         "at least one channel",
         ", ".join(f"{name}={depth}" for name, depth in depths.items()),
-        "leave them out, or switch off aspp or decoder",
+        "leave them out",
     )
     check(
         not multi_grid or (len(multi_grid) == 3 and "multi_grid" in takes),

@@ -95,14 +95,23 @@ class Checkpoints(keras.callbacks.Callback):
         if not best:
             raise PipelineError(
                 f"expected at least one epoch with a {self._monitor}; got none; "
-                "to fix, see whether the loss became NaN"
+                "to fix, see that validation labels hold more than the ignore label"
             )
         self._best.checkpoint.restore(best).assert_existing_objects_matched()
         return float(self._best_value.numpy())
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves, the best first: whatever is lost in a crash is done again."""
+        """Saves, the best first: whatever is lost in a crash is done again.
+
+        Raises:
+            PipelineError: the loss is no number; nothing of this epoch is saved.
+        """
         steps = (epoch + 1) * self._save_every_steps
+        if not math.isfinite(logs["loss"]):
+            raise PipelineError(
+                f"expected a finite loss; got {logs['loss']} before step {steps}; "
+                "to fix, lower training.learning_rate"
+            )
         value = logs.get(self._monitor, -math.inf)
         if value > self._best_value.numpy():
             self._best_value.assign(value)
@@ -142,13 +151,8 @@ class Progress(keras.callbacks.Callback):
             PROGRESS.info(self._text(step, logs), extra={"step": step, "steps": self._steps})
 
     def on_epoch_end(self, epoch, logs=None):
-        """Says what the steps gave; refuses a loss that is no number."""
+        """Says what the steps gave."""
         self._epoch_start = (epoch + 1) * self._save_every_steps
-        if not math.isfinite(logs["loss"]):
-            raise PipelineError(
-                f"expected a finite loss; got {logs['loss']} before step {self._epoch_start}; "
-                "to fix, lower training.learning_rate"
-            )
         logging.info("%s", self._text(self._epoch_start, logs))
 
     def _text(self, step: int, logs: dict) -> str:

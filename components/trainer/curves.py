@@ -17,7 +17,8 @@ class Curves(keras.callbacks.Callback):
 
     `train/` has loss, mean IoU, pixel accuracy and learning rate at every saved state,
     `validation/` the same without the learning rate, the IoU of every class, and pictures beside
-    truth and prediction in the data set's colours, at every validation.
+    truth and prediction in the data set's colours, at every validation. With several replicas it
+    has no loss: batches that make up for what one has less than another would lower the mean.
 
     Args:
         log_dir: TensorBoard's folder of this run.
@@ -70,7 +71,8 @@ class Curves(keras.callbacks.Callback):
             tf.summary.scalar("learning_rate", rate)
         if "val_loss" in logs:
             with self._validation.as_default(step=step):
-                for name in ("loss", "mean_iou", "pixel_accuracy"):
+                replicas = self.model.distribute_strategy.num_replicas_in_sync
+                for name in ("loss", "mean_iou", "pixel_accuracy")[replicas > 1 :]:
                     tf.summary.scalar(name, logs[f"val_{name}"])
                 for name, value in self._class_iou.items():
                     if not np.isnan(value):

@@ -163,8 +163,12 @@ def evaluation_batches(
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
         largest_part = -(-count // context.num_input_pipelines)
         each = -(-largest_part // (batch_size * replicas)) * replicas
-        blank = batches.take(1).map(
-            lambda image, label: (image, tf.fill(tf.shape(label), np.int64(ignore_label)))
+        # Of all records, for a worker's own part may be empty.
+        blank = (
+            records.batch(batch_size)
+            .take(1)
+            .map(prepare)
+            .map(lambda image, label: (image, tf.fill(tf.shape(label), np.int64(ignore_label))))
         )
         batches = batches.concatenate(blank.repeat()).take(each)
     return batches.prefetch(tf.data.AUTOTUNE)

@@ -106,7 +106,8 @@ class TrainingOptions:
     """Train nothing but ASPP, decoder and logits."""
 
     initial_weights: str | None = None
-    """Path of the checkpoint to start from; None starts from random weights."""
+    """The checkpoint to start from: a path on this machine, an http(s) address, or a name in
+    `models/variants.py`; None starts from random weights."""
 
     initial_weights_scope: str = "backbone"
     """What to take from it: `backbone`, `except_logits` or `all`."""
@@ -240,7 +241,7 @@ class TrainingOptions:
         )
         self._check(
             "warmup_steps",
-            self.warmup_steps < max(self.steps, 1),
+            self.steps == 0 or self.warmup_steps < self.steps,
             f"fewer than steps={self.steps}",
         )
         self._check(
@@ -253,6 +254,12 @@ class TrainingOptions:
             self.steps > 0 or self.initial_weights is not None,
             "at least 1 without initial_weights",
             "train, or give weights that are to be judged as they are",
+        )
+        self._check(
+            "initial_weights_scope",
+            self.steps > 0 or self.initial_weights_scope == "all",
+            "all with steps=0, where nothing trains the rest",
+            "give a whole network with --checkpoint, or train",
         )
         self._check(
             "scale_max", self.scale_max >= self.scale_min, f"at least scale_min={self.scale_min}"

@@ -130,7 +130,6 @@ def _train(
         The mean IoU of the best epoch on the validation split.
     """
     statistics = description["training_data"]
-    crop_size = options.crop_size or description["crop_size"]
     save_every = options.save_every_steps or options.steps_per_epoch
     with distribution.own_folder(strategy, folder) as own_folder:
         with strategy.scope():
@@ -169,7 +168,7 @@ def _train(
                     lambda context: input_fn.training_batches(
                         records.train,
                         records.transform,
-                        _augment(options, crop_size, dataset.ignore_label),
+                        _augment(options, description["crop_size"], dataset.ignore_label),
                         num_records=statistics["num_pictures"],
                         batch_size=options.batch_size,
                         shuffle_buffer=options.shuffle_buffer,
@@ -259,26 +258,29 @@ def _compile(
         weights = class_weights_from_histogram(statistics["class_pixels"], weights)
     optimizer = optimization.build_optimizer(options, model)
     metric = SegmentationMetrics(dataset.num_classes, dataset.ignore_label)
-    fitted.compile(
-        optimizer=optimizer,
-        loss=SegmentationLoss(
-            dataset.num_classes,
-            dataset.ignore_label,
-            options.loss,
-            class_weights=weights,
-            hard_mining_step=options.hard_mining_step,
-            top_k_fraction=options.top_k_fraction,
-            step=optimizer.iterations,
-        ),
-        metrics=[metric],
+    loss = SegmentationLoss(
+        dataset.num_classes,
+        dataset.ignore_label,
+        options.loss,
+        class_weights=weights,
+        hard_mining_step=options.hard_mining_step,
+        top_k_fraction=options.top_k_fraction,
+        step=optimizer.iterations,
     )
+    if options.mixed_precision == "mixed_float16":
+        # Keras itself does so only for models, not for layers, of that policy.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    fitted.compile(optimizer=optimizer, loss=loss, metrics=[metric])
     return metric
 
 
-def _augment(options: TrainingOptions, crop_size: int, ignore_label: int) -> input_fn.Augment:
+def _augment(options: TrainingOptions, canvas: int, ignore_label: int) -> input_fn.Augment:
     """Augments the picture itself, without the padding that Transform put around it."""
     augment = functools.partial(
-        augmentation.augment, options=options, crop_size=crop_size, ignore_label=ignore_label
+        augmentation.augment,
+        options=options,
+        crop_size=options.crop_size or canvas,
+        ignore_label=ignore_label,
     )
 
     def inside(image, label, size, seed):

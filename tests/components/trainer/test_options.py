@@ -34,7 +34,7 @@ def test_defaults_are_the_official_protocol():
             max_resize=513,
             resize_factor=16,
             mixed_precision="mixed_bfloat16",
-            initial_weights="gs://weights/model.ckpt",
+            initial_weights="weights/model.ckpt",
         ),
     ],
 )
@@ -42,6 +42,12 @@ def test_json_round_trip(options):
     again = TrainingOptions(**json.loads(json.dumps(dataclasses.asdict(options))))
     assert again == options
     assert hash(again) == hash(options)
+
+
+def test_without_steps_a_recipe_keeps_its_warmup():
+    TrainingOptions(
+        steps=0, warmup_steps=50, initial_weights="weights", initial_weights_scope="all"
+    )
 
 
 def test_json_types_are_normalized():
@@ -90,6 +96,7 @@ WRONG = [
     ("top_k_fraction", 0.0),
     ("top_k_fraction", 25.0),
     ("min_resize", 0),
+    ("crop_size", 32),
     ("scale_min", 0.0),
     ("scale_max", 0.25),
     ("scale_step", -0.25),
@@ -115,6 +122,7 @@ def test_wrong_values_are_named(name, value):
         ({"resize_factor": 16}, "training.min_resize to be a size"),
         ({"min_resize": 513, "max_resize": 257}, "training.max_resize to be at least"),
         ({"steps": 50}, "training.steps_per_epoch to be a divisor"),
+        ({"steps": 0, "initial_weights": "x"}, "training.initial_weights_scope to be all"),
         ({"hard_mining_step": 10, "top_k_fraction": 1.0}, "training.hard_mining_step to be 0"),
     ],
 )

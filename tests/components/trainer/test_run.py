@@ -20,7 +20,7 @@ from components.dataset import records, sample
 from components.errors import ConfigError
 from components.trainer import distribution, input_fn
 from components.trainer.options import TrainingOptions
-from components.trainer.run import _augment
+from components.trainer.run import _augment, _compile
 from models import DeepLabV3Plus
 from models.checkpoints import save_checkpoint
 from tests.components.graphs import transform_graph
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 CROP = 65
 MODEL = {"backbone": "mobilenet_v2", "width_multiplier": 0.35, "output_stride": 32,
-         "aspp_depth": 8, "decoder": False, "atrous_rates": [], "dropout": 0.0}  # fmt: skip
+         "aspp_depth": 8, "decoder": False, "atrous_rates": []}  # fmt: skip
 TRAINING = {
     "steps": 6,
     "steps_per_epoch": 6,
@@ -79,7 +79,7 @@ def folder(tmp_path_factory) -> Path:
 class Run:
     """One training with a folder of its own."""
 
-    def __init__(self, folder: Path, name: str, **training):
+    def __init__(self, folder: Path, name: str, dropout: float = 0.0, **training):
         self.folder = folder / name
         self.folder.mkdir(exist_ok=True)
         self._arguments = {
@@ -91,7 +91,7 @@ class Run:
             "custom_config": {
                 "dataset": "sample",
                 "crop_size": CROP,
-                "model": MODEL,
+                "model": MODEL | {"dropout": dropout},
                 "training": TRAINING | training,
                 "training_dir": str(self.folder / "training"),
             },
@@ -148,13 +148,13 @@ def assert_same_changes(initial: Run, expected: Run, got: Run) -> None:
 @pytest.fixture(scope="module")
 def whole(folder) -> Run:
     """A training that nothing interrupts."""
-    run = Run(folder, "whole")
+    run = Run(folder, "whole", dropout=0.1)
     run.log = run.finish()
     return run
 
 
 def test_killed_within_an_epoch_it_reaches_the_same_end(folder, whole):
-    run = Run(folder, "killed")
+    run = Run(folder, "killed", dropout=0.1)
     process = run.start()
     seen = ""
     for line in process.stderr:
@@ -181,11 +181,34 @@ def test_crops_may_be_smaller_than_the_canvas(folder):
     assert (description["crop_size"], description["training"]["crop_size"]) == (CROP, 33)
 
 
+def test_loss_that_is_no_number_is_refused_and_never_saved(folder):
+    run = Run(folder, "diverged", learning_rate=1e30)
+    for _ in range(2):  # The second run must find nothing to go on from.
+        process = run.start()
+        log = process.communicate(timeout=300)[1]
+        assert process.returncode != 0
+        assert "PipelineError: expected a finite loss; got nan before step" in log
+        assert "to fix, lower training.learning_rate" in log
+        assert not (run.folder / "model").exists()
+
+
+def test_float16_trains_with_scaled_losses(folder):
+    run = Run(folder, "float16", mixed_precision="mixed_float16")
+    assert "step 6/6" in run.finish()
+    assert all(np.isfinite(weights).all() for weights in run.weights())
+    network = DeepLabV3Plus(
+        num_classes=7, input_shape=(CROP, CROP, 3), dtype="mixed_float16", **MODEL
+    )
+    options = TrainingOptions(**TRAINING | {"mixed_precision": "mixed_float16"})
+    _compile(network, network, options, schemas.load("sample"), {})
+    assert isinstance(network.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
 @pytest.fixture(scope="module")
 def shared(folder) -> dict:
     """Training in which replicas have all in common: fixed batch statistics, no dropout."""
     keras.utils.set_random_seed(7)
-    model = DeepLabV3Plus(num_classes=7, input_shape=(CROP, CROP, 3), **MODEL)
+    model = DeepLabV3Plus(num_classes=7, input_shape=(CROP, CROP, 3), dropout=0.0, **MODEL)
     # Without statistics that fit, the signal would die on its way and nothing would be trained.
     for layer in model.batch_norm_layers:
         layer.momentum = 0.0
@@ -282,12 +305,13 @@ def test_configuration_is_written_beside_the_run(whole):
     assert 0 <= written["validation_mean_iou"] <= 1
 
 
-def test_batches_go_on_where_they_stopped_and_split_among_workers(folder):
+@pytest.mark.parametrize("crop", [33, CROP, 97])
+def test_batches_go_on_where_they_stopped_and_split_among_workers(folder, crop):
     dataset = schemas.load("sample")
     transform = input_fn.TransformedRecords(
         tft.TFTransformOutput(str(folder / "transform" / "out"))
     )
-    options = TrainingOptions(**TRAINING)
+    options = TrainingOptions(**TRAINING, crop_size=None if crop == CROP else crop)
 
     def batches(first_step=0, context=None):
         return input_fn.training_batches(
@@ -303,6 +327,7 @@ def test_batches_go_on_where_they_stopped_and_split_among_workers(folder):
         )
 
     whole = [image.numpy() for image, _ in batches().take(7)]
+    assert whole[0].shape == (4, crop, crop, 3)
     for expected, (image, _) in zip(whole[4:], batches(first_step=4).take(3), strict=True):
         np.testing.assert_array_equal(image, expected)
     assert len({image.tobytes() for image in whole}) == 7
@@ -313,3 +338,25 @@ def test_batches_go_on_where_they_stopped_and_split_among_workers(folder):
     for expected, *parts in zip(whole[:3], *halves, strict=True):
         together = np.stack(parts, axis=1).reshape(expected.shape)
         np.testing.assert_array_equal(together, expected)
+
+
+def test_every_worker_validates_as_many_batches_though_it_may_have_no_picture(folder):
+    transform = input_fn.TransformedRecords(
+        tft.TFTransformOutput(str(folder / "transform" / "out"))
+    )
+    records = input_fn.read_records([str(folder / "val")]).take(1)
+    labels = [
+        [
+            label.numpy()
+            for _, label in input_fn.evaluation_batches(
+                records,
+                transform,
+                2,
+                ignore_label=255,
+                context=tf.distribute.InputContext(2, worker, 2),
+            )
+        ]
+        for worker in range(2)
+    ]
+    assert [len(each) for each in labels] == [1, 1]
+    assert (labels[0][0] != 255).any() and (labels[1][0] == 255).all()
