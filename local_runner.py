@@ -49,9 +49,12 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         # Imported here: TensorFlow takes ten seconds and TFX half a minute, and what is wrong with
         # the arguments or the data should be said before.
         from components.dataset.prepare import find_records
+        from pipeline import served
 
+        dataset = schemas.load(config.data.dataset)
+        served.require_same_classes(output / "serving" / config.name, dataset)
         source = find_records(
-            schemas.load(config.data.dataset),
+            dataset,
             arguments.data_dir,
             output / "data",
             patterns={"train": config.data.train_pattern, "val": config.data.val_pattern},

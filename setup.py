@@ -10,8 +10,8 @@ setup(
     packages=find_packages(include=["pipeline*", "components*", "models*", "schemas*"]),
     package_data={
         "schemas": ["*/*.toml", "*/*.pbtxt"],
-        "components": ["*.jinja"],
         "components.dataset.overview": ["*.jinja"],
+        "components.pages": ["*.jinja"],
         "components.report": ["*.jinja"],
     },
 )

@@ -1,4 +1,4 @@
-"""A hash of the source a step runs, made part of the step's cache key.
+"""A hash of the source and the templates a step runs, made part of the step's cache key.
 
 TFX keys its cache on inputs and parameters, not on the body of a function named by its path, so
 without this an edited model would be answered with yesterday's weights.
@@ -22,6 +22,8 @@ def _import_graph() -> grimp.ImportGraph:
 def source_fingerprint(module: str) -> str:
     """Hash of `module`, its submodules and every project module that they import, transitively.
 
+    The page templates in a package count as its source.
+
     Args:
         module: dotted name of a module or package below one of `PACKAGES`.
 
@@ -35,6 +37,9 @@ def source_fingerprint(module: str) -> str:
         needed |= graph.find_upstream_modules(member)
     digest = hashlib.sha256()
     for name in sorted(needed):
-        digest.update(name.encode())
-        digest.update(Path(importlib.util.find_spec(name).origin).read_bytes())
+        path = Path(importlib.util.find_spec(name).origin)
+        templates = path.parent.glob("*.jinja") if path.name == "__init__.py" else ()
+        for part in (path, *sorted(templates)):
+            digest.update(f"{name}/{part.name}".encode())
+            digest.update(part.read_bytes())
     return digest.hexdigest()[:16]

@@ -12,7 +12,7 @@ from tfx.dsl.components.common.resolver import ResolverStrategy
 
 
 class LatestOtherBlessedModelStrategy(ResolverStrategy):
-    """The latest blessed model that is not the candidate itself.
+    """The model that was blessed last and is not the candidate itself.
 
     TFX's own strategy gives the latest blessed model. When a run is repeated unchanged, that is
     the candidate: it would be measured against itself and pushed again.
@@ -28,7 +28,7 @@ class LatestOtherBlessedModelStrategy(ResolverStrategy):
             for artifact in input_dict["model"]
             if artifact.id in blessings and artifact.id not in candidates
         ]
-        latest = max(models, key=lambda artifact: artifact.id, default=None)
+        latest = max(models, key=lambda artifact: blessings[artifact.id].id, default=None)
         return {
             "candidate": input_dict["candidate"],
             "model": [latest] if latest else [],
@@ -37,7 +37,7 @@ class LatestOtherBlessedModelStrategy(ResolverStrategy):
 
 
 class BlessedDataStrategy(ResolverStrategy):
-    """The data gate's report on the newest data behind the latest blessed model.
+    """The data gate's report on the newest data behind the model that was blessed last.
 
     Models that learned from the records of this run are left out.
     """
@@ -52,9 +52,10 @@ class BlessedDataStrategy(ResolverStrategy):
             for examples in _inputs_of_producer(store, report.id, "examples")
         }
         found = []
-        for model in sorted(input_dict["model"], key=lambda artifact: -artifact.id):
+        blessed = [model for model in input_dict["model"] if model.id in blessings]
+        for model in sorted(blessed, key=lambda artifact: -blessings[artifact.id].id):
             learned_from = _inputs_of_producer(store, model.id, "examples")
-            if model.id in blessings and not current & set(learned_from):
+            if not current & set(learned_from):
                 known = sorted(set(learned_from) & set(reports))
                 found = [reports[known[-1]]] if known else []
                 break
@@ -96,10 +97,10 @@ class GatedSpansStrategy(ResolverStrategy):
 
 
 def _blessings(artifacts: Iterable) -> dict[int, object]:
-    """The blessings that say yes, by the id of the model."""
+    """The last blessing that says yes, by the id of the model."""
     return {
         artifact.get_int_custom_property("current_model_id"): artifact
-        for artifact in artifacts
+        for artifact in sorted(artifacts, key=lambda artifact: artifact.id)
         if artifact.get_int_custom_property("blessed") == 1
     }
 

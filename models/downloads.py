@@ -1,10 +1,11 @@
 """Fetches files: each appears whole and checked, or not at all.
 
-Beside a target `x` lie, while it is made: `x.part`, the bytes so far; `x.part.json`, the address
-they are from; `x.lock`, which keeps other processes away.
+Beside a target `x` lie, while it is made: `x.HASH.part`, the bytes so far from the address of that
+hash; `x.HASH.part.json`, a note of where they are from; `x.lock`, which keeps other processes away.
 """
 
 import contextlib
+import glob
 import hashlib
 import http.client
 import json
@@ -24,6 +25,7 @@ from models.files import CHUNK, bar, beside, locked
 _TIMEOUT = 60.0
 _PAUSE = 1.0  # seconds before the second try; doubled before each further one
 _TRY_AGAIN = {408, 429}  # HTTP statuses below 500 that may pass
+_HASH = 8  # hexadecimal digits
 
 
 class DownloadError(OSError):
@@ -45,7 +47,8 @@ def download(
         target: Where the file goes. A wrong one that is there is removed, with a warning.
         size: How many bytes it must have; None where it is not known.
         checksums: Hexadecimal digests that it must have, by the name of the hash in `hashlib`.
-        attempts: Tries at each address, where trying again may help.
+        attempts: Tries at each address, where trying again may help; counted anew after one that
+            got further than all before it.
 
     Returns:
         `target`.
@@ -98,18 +101,17 @@ class _MirrorError(Exception):
 def _from_mirrors(
     urls: Sequence[str], target: Path, size: int | None, checksums: dict[str, str], attempts: int
 ) -> None:
-    part = beside(target, ".part")
     causes = []
     for url in urls:
         logging.info("Downloading %s from %s", target.name, url)
         try:
-            _from_mirror(url, part, size, checksums, attempts)
+            _from_mirror(url, target, size, checksums, attempts)
         except _MirrorError as failure:
             logging.warning("%s gave %s", url, failure)
             causes.append(f"from {url}: {failure}")
             continue
-        os.replace(part, target)
-        _source_of(part).unlink(missing_ok=True)
+        os.replace(_part(target, url), target)
+        _forget_all(target)
         return
     raise DownloadError(
         f"expected {_describe(target, size, checksums)}; got {'; '.join(causes) or 'no address'}; "
@@ -118,12 +120,14 @@ def _from_mirrors(
 
 
 def _from_mirror(
-    url: str, part: Path, size: int | None, checksums: dict[str, str], attempts: int
+    url: str, target: Path, size: int | None, checksums: dict[str, str], attempts: int
 ) -> None:
     """Makes the part whole and checks it, or raises a `_MirrorError`."""
-    for attempt in range(attempts):
+    part = _part(target, url)
+    tries, most = 0, _length(part)
+    while True:
         try:
-            resumed = _fetch(url, part, size)
+            resumed = _fetch(url, target, size)
             wrong = _mismatch(part, size, checksums)
             if wrong is None:
                 return
@@ -131,15 +135,20 @@ def _from_mirror(
             # Bytes of an earlier try may be what was wrong.
             raise _MirrorError(wrong, again=resumed)
         except _MirrorError as failure:
-            if not failure.again or attempt == attempts - 1:
+            # More than ever before, not than last time: a server that starts over at every try
+            # would be asked for ever.
+            tries = 1 if _length(part) > most else tries + 1
+            most = max(most, _length(part))
+            if not failure.again or tries >= attempts:
                 raise
-            pause = _PAUSE * 2**attempt
+            pause = _PAUSE * 2 ** (tries - 1)
             logging.warning("%s gave %s; trying again in %g s", url, failure, pause)
             time.sleep(pause)
 
 
-def _fetch(url: str, part: Path, size: int | None) -> bool:
+def _fetch(url: str, target: Path, size: int | None) -> bool:
     """Fetches what is missing of the part; says whether bytes of an earlier try were kept."""
+    part = _part(target, url)
     done, validator = _earlier_bytes(part, url)
     headers = {"User-Agent": "deeplab-pipeline"}
     if done:
@@ -153,7 +162,7 @@ def _fetch(url: str, part: Path, size: int | None) -> bool:
             if error.headers.get("Content-Range") == f"bytes */{done}":
                 return True
             _forget(part)
-            return _fetch(url, part, size)
+            return _fetch(url, target, size)
         again = error.code >= 500 or error.code in _TRY_AGAIN
         raise _MirrorError(f"HTTP status {error.code} {error.reason}", again=again) from error
     except (OSError, http.client.HTTPException) as error:
@@ -166,7 +175,7 @@ def _fetch(url: str, part: Path, size: int | None) -> bool:
             # A server that does not know If-Range may send the rest of another file.
             if not match or _validator(response.headers) not in (None, validator):
                 _forget(part)
-                return _fetch(url, part, size)
+                return _fetch(url, target, size)
             # The answer may be less than all of the rest; the next try then asks for more.
             total = int(match[1])
         elif response.status == 200:
@@ -175,27 +184,32 @@ def _fetch(url: str, part: Path, size: int | None) -> bool:
             raise _MirrorError(f"HTTP status {response.status} {response.reason}")
         if None not in (size, total) and size != total:
             raise _MirrorError(f"a file of {total} bytes")
-        _write(response, part, done, size or total, url)
+        _write(response, target, done, size or total, url)
     return done > 0
 
 
 def _write(
-    response: http.client.HTTPResponse, part: Path, done: int, total: int | None, url: str
+    response: http.client.HTTPResponse, target: Path, done: int, total: int | None, url: str
 ) -> None:
+    part = _part(target, url)
     if not done:
         _forget(part)
-    free = shutil.disk_usage(part.parent).free
-    if total is not None and total - done > free:
+    needed = 0 if total is None else total - done
+    if needed > shutil.disk_usage(target.parent).free:
+        # What this address can give is worth more than what others may go on with.
+        _forget_all(target, but=part)
+    free = shutil.disk_usage(target.parent).free
+    if needed > free:
         raise DownloadError(
-            f"expected {total - done:,} free bytes in {part.parent} for {part.stem}; got "
-            f"{free:,}; to fix, make room or choose another folder"
+            f"expected {needed:,} free bytes in {target.parent} for {target.name}; got {free:,}; "
+            "to fix, make room or choose another folder"
         )
     if not done:
         # It comes before the bytes, and `_forget` removes it before them: whenever the process is
         # killed, no note stands beside bytes of another source.
         note = {"url": url, "validator": _validator(response.headers)}
         _source_of(part).write_text(json.dumps(note))
-    with part.open("ab") as file, bar(f"Downloading {part.stem}", total, done) as show:
+    with part.open("ab") as file, bar(f"Downloading {target.name}", total, done) as show:
         while chunk := _read(response):
             file.write(chunk)
             done += len(chunk)
@@ -222,6 +236,21 @@ def _earlier_bytes(part: Path, url: str) -> tuple[int, str]:
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         pass
     return 0, ""
+
+
+def _part(target: Path, url: str) -> Path:
+    """One for each address: what one gives must not cost what has come from another."""
+    return beside(target, f".{hashlib.sha256(url.encode()).hexdigest()[:_HASH]}.part")
+
+
+def _length(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _forget_all(target: Path, but: Path | None = None) -> None:
+    for file in target.parent.glob(f"{glob.escape(target.name)}.{'[0-9a-f]' * _HASH}.part*"):
+        if but is None or not file.name.startswith(but.name):
+            file.unlink(missing_ok=True)
 
 
 def _forget(part: Path) -> None:

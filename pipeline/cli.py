@@ -21,8 +21,8 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that decide what a run computes."""
     parser.add_argument(
         "--dataset",
-        default="sample",
-        help="sample (embedded, the default), or another folder under schemas/ with --data-dir",
+        help="sample (embedded, the default), or another folder under schemas/ with --data-dir; "
+        "with --recipe alone it is the recipe's",
     )
     parser.add_argument(
         "--recipe", help="a recipe of pipeline/recipes.py; the default is that of the data set"
@@ -70,8 +70,8 @@ def load_config(arguments: argparse.Namespace) -> PipelineConfig:
     if arguments.recipe:
         config = recipes.get(arguments.recipe)
     else:
-        config = recipes.of_dataset(arguments.dataset)
-    assignments = [f"data.dataset={arguments.dataset}"]
+        config = recipes.of_dataset(arguments.dataset or "sample")
+    assignments = [f"data.dataset={arguments.dataset}"] if arguments.dataset else []
     for path, scope in ((arguments.checkpoint, "all"), (arguments.backbone_weights, "backbone")):
         if path:
             assignments.append(f"training.initial_weights={json.dumps(path)}")

@@ -7,6 +7,7 @@ environments is data, `Environment`, never a second graph.
 import dataclasses
 import difflib
 import json
+import re
 from typing import Any, Literal
 
 import pydantic
@@ -17,6 +18,16 @@ from components.errors import ConfigError
 from components.evaluator.options import EvaluationOptions
 from components.trainer.options import TrainingOptions
 from pipeline.doctor import MIN_FREE_DISK_GB
+
+# A folder of the serving directory, and what Kubeflow takes for a pipeline's name.
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+def _require_positive(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(
+            f"expected {name} to be a whole number of at least 1; got {value}; to fix, give that"
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +135,10 @@ class ServingOptions:
     timeout_seconds: int = 300
     """For loading the model and answering together."""
 
+    def __post_init__(self):
+        _require_positive("serving.requests", self.requests)
+        _require_positive("serving.timeout_seconds", self.timeout_seconds)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ReportOptions:
@@ -131,6 +146,9 @@ class ReportOptions:
 
     pictures: int = 12
     """How many records of the validation split are shown."""
+
+    def __post_init__(self):
+        _require_positive("report.pictures", self.pictures)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,6 +175,18 @@ class PipelineConfig:
         "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
     )
     """For every step that runs on Beam. A change invalidates the cache of every step."""
+
+    def __post_init__(self):
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                "expected a name of lower-case letters, digits and dashes; got "
+                f"{self.name!r}; to fix, change it with --set name=…"
+            )
+
+    @property
+    def pipeline_name(self) -> str:
+        """In ML Metadata: models of one name and data set are measured against each other."""
+        return f"{self.name}-{re.sub('[^a-z0-9]+', '-', self.data.dataset.lower())}"
 
     def to_json(self) -> str:
         """The configuration as indented JSON; `from_dict(json.loads(…))` gives it back."""

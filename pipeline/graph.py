@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from typing import Any
 
 from tfx import v1 as tfx
@@ -13,6 +12,7 @@ from components.artifacts import DataReport
 from components.data_gate.component import DataGate
 from components.errors import ConfigError
 from components.evaluator.config import eval_config
+from components.example_gen.component import ImportExampleGen
 from components.fingerprint import source_fingerprint
 from components.report.component import Report
 from components.resolvers import (
@@ -20,6 +20,7 @@ from components.resolvers import (
     GatedSpansStrategy,
     LatestOtherBlessedModelStrategy,
 )
+from components.schema_gen.component import ImportSchemaGen
 from components.serving_check.component import ServingCheck
 from components.transform.component import Transform
 from models.deeplab import check_options
@@ -67,11 +68,10 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
     """
     dataset = schemas.load(config.data.dataset)
     _check_network(config, dataset)
-    schema_dir = str(schemas.schema_dir(config.data.dataset))
     classes = {"num_classes": dataset.num_classes, "ignore_label": dataset.ignore_label}
     span = "span-{SPAN}/" if environment.has_spans else ""
 
-    example_gen = tfx.components.ImportExampleGen(
+    example_gen = ImportExampleGen(
         input_base=environment.records,
         input_config=example_gen_pb2.Input(
             splits=[
@@ -81,9 +81,7 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         ),
     )
     examples = example_gen.outputs["examples"]
-    schema_gen = tfx.components.ImportSchemaGen(
-        schema_file=os.path.join(schema_dir, "schema.pbtxt")
-    )
+    schema_gen = ImportSchemaGen(dataset=dataset.name, dataset_digest=schemas.digest(dataset.name))
     schema = schema_gen.outputs["schema"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples, schema=schema)
     example_validator = tfx.components.ExampleValidator(
@@ -178,8 +176,7 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         ),
     )
     return tfx.dsl.Pipeline(
-        # One line of models for each data set: a baseline of other classes could not be compared.
-        pipeline_name=f"{config.name}-{dataset.name.replace('_', '-')}",
+        pipeline_name=config.pipeline_name,
         pipeline_root=environment.pipeline_root,
         components=[
             example_gen,

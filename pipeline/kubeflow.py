@@ -1,7 +1,6 @@
 """Compiles the graph to a Kubeflow Pipelines v2 file."""
 
 import argparse
-import re
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +11,7 @@ from pipeline import cli
 from pipeline.config import PipelineConfig
 from pipeline.graph import Environment, create_pipeline
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
+_LONGEST_NAME = 128
 
 
 def compile_pipeline(
@@ -21,12 +20,12 @@ def compile_pipeline(
     """Writes `<output>/<name>.yaml`, pipeline spec 2.1.0, and prints where it is.
 
     Raises:
-        ConfigError: Kubeflow does not take the pipeline's name.
+        ConfigError: Kubeflow does not take the pipeline's name, which is too long.
     """
-    if not _NAME.fullmatch(config.name):
+    if len(config.pipeline_name) > _LONGEST_NAME:
         raise ConfigError(
-            f"expected a name of lower-case letters, digits and dashes; got {config.name!r}; "
-            "to fix, change it with --set name=…"
+            f"expected a name of at most {_LONGEST_NAME} characters with that of the data set; got "
+            f"{config.pipeline_name!r}; to fix, change it with --set name=…"
         )
     root = arguments.pipeline_root.rstrip("/")
     records = arguments.data_dir or f"{root}/data/{config.data.dataset}"

@@ -37,23 +37,39 @@ def open_store(database: str) -> metadata_store.MetadataStore:
     return metadata_store.MetadataStore(config)
 
 
-def latest_run(store: metadata_store.MetadataStore) -> dict[str, Step]:
-    """The steps of the run that started last, by node; empty where nothing has run."""
-    runs = store.get_contexts_by_type("pipeline_run")
-    if not runs:
-        return {}
-    latest = max(runs, key=lambda context: context.id)
-    return {
-        step.node_id: step
-        for step in (
-            _step(store, execution) for execution in store.get_executions_by_context(latest.id)
-        )
-    }
+def newest_run(store: metadata_store.MetadataStore) -> int:
+    """The number of the run that started last; 0 where nothing has run."""
+    return max((context.id for context in store.get_contexts_by_type("pipeline_run")), default=0)
+
+
+def latest_run(
+    store: metadata_store.MetadataStore, pipeline: str = "", since: int = 0
+) -> dict[str, Step]:
+    """The steps of the run that started last, by node; empty where nothing has run.
+
+    Args:
+        store: ML Metadata.
+        pipeline: only runs of the pipeline of this name; empty for all.
+        since: only runs that started after the one of this number.
+    """
+    runs = [run for run in store.get_contexts_by_type("pipeline_run") if run.id > since]
+    for run in sorted(runs, key=lambda context: -context.id):
+        executions = store.get_executions_by_context(run.id)
+        if executions and pipeline in ("", _pipeline(store, executions[0])):
+            steps = [_step(store, execution) for execution in executions]
+            return {step.node_id: step for step in steps}
+    return {}
 
 
 def all_steps(store: metadata_store.MetadataStore) -> list[Step]:
     """Every execution of every run, in the order in which they were made."""
     return [_step(store, execution) for execution in store.get_executions()]
+
+
+def _pipeline(store: metadata_store.MetadataStore, execution: mlmd.Execution) -> str:
+    """The name of the pipeline that an execution belongs to."""
+    contexts = store.get_contexts_by_execution(execution.id)
+    return next(context.name for context in contexts if context.type == "pipeline")
 
 
 def _step(store: metadata_store.MetadataStore, execution: mlmd.Execution) -> Step:

@@ -28,13 +28,14 @@ def run(
     """
     doctor.require_components(tfx.components)
     database = str(output / "metadata.sqlite")
+    serving_dir = str(output / "serving" / config.name)
     pipeline = create_pipeline(
         config,
         Environment(
             records=str(source.folder),
             has_spans=source.has_spans,
             pipeline_root=str(output / "artifacts"),
-            serving_dir=str(output / "serving" / config.name),
+            serving_dir=serving_dir,
             training_dir=str(output / "training"),
             metadata_connection=tfx.orchestration.metadata.sqlite_metadata_connection_config(
                 database
@@ -45,8 +46,24 @@ def run(
     if arguments.dry_run:
         cli.print_plan(console, config, pipeline)
         return
-    tfx.orchestration.LocalDagRunner().run(pipeline, _run_options(arguments, pipeline))
-    summary.conclude(console, lineage.latest_run(lineage.open_store(database)), output)
+    options = _run_options(arguments, pipeline)
+    before = lineage.newest_run(lineage.open_store(database)) if Path(database).exists() else 0
+    try:
+        tfx.orchestration.LocalDagRunner().run(pipeline, options)
+    except LookupError as error:
+        if type(error) is not LookupError:  # A KeyError is one, too, but TFX raises no other.
+            raise
+        raise ConfigError(
+            f"expected that the steps before {arguments.from_node} ran whole when this output was "
+            f"last run; got {error}; to fix, run them first, without --from-node"
+        ) from error
+    steps = lineage.latest_run(lineage.open_store(database), config.pipeline_name, since=before)
+    if not steps:
+        raise ConfigError(
+            f"expected steps from {arguments.from_node} to {arguments.to_node}; got none, for the "
+            "second comes before the first; to fix, swap them"
+        )
+    summary.conclude(console, steps, output, Path(serving_dir))
 
 
 def _run_options(arguments: argparse.Namespace, pipeline) -> RunOptions | None:

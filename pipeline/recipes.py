@@ -40,9 +40,11 @@ def sample() -> PipelineConfig:
 def pascal() -> PipelineConfig:
     """The paper's protocol on PASCAL VOC 2012: Xception-65 from ImageNet weights.
 
-    Command: `python local_runner.py --dataset pascal --data-dir VOCdevkit`, with the 10,582
-    pictures of train_aug as the training split. It needs a GPU and has not been run here; arXiv
-    1802.02611 gives a mean IoU of 79.79 % (output stride 16, one scale).
+    Command: `python -m components.dataset build pascal --split train_aug --split val`, then `python
+    local_runner.py --dataset pascal --data-dir data/pascal --set 'data.train_pattern=train_aug-*'`:
+    the paper's 10,582 pictures; with `--data-dir VOCdevkit` it is VOC's own 1,464. It needs a GPU
+    and has not been run here; arXiv 1802.02611 gives a mean IoU of 79.79 % (output stride 16, one
+    scale).
     """
     return PipelineConfig(
         data=DataOptions(dataset="pascal", crop_size=513),

@@ -9,19 +9,22 @@ from rich.table import Table
 
 from components.errors import NotBlessedError
 from components.evaluator.results import Evaluation, load_evaluation
+from pipeline import served
 from pipeline.lineage import Step
 
 
-def conclude(console: Console, steps: dict[str, Step], output: Path) -> None:
+def conclude(console: Console, steps: dict[str, Step], output: Path, serving_dir: Path) -> None:
     """Prints the summary of a finished run.
 
     Args:
         console: where to print.
         steps: of the run, by node, see `pipeline.lineage`.
         output: the root of everything the run wrote.
+        serving_dir: the folder of the versions of the served model.
 
     Raises:
         NotBlessedError: the candidate was refused, with the reasons.
+        PipelineError: the model was pushed by an earlier run, and is not what is served now.
     """
     if "Evaluator" in steps:
         evaluation = load_evaluation(steps["Evaluator"].outputs["evaluation"][0].uri)
@@ -34,11 +37,13 @@ def conclude(console: Console, steps: dict[str, Step], output: Path) -> None:
         return
     if not evaluation.blessed:
         raise NotBlessedError("; ".join(evaluation.reasons) + "; nothing was pushed")
-    new = steps["Pusher"].state != "cached"
+    if steps["Pusher"].state != "cached":
+        console.print("[green]Verdict      blessed, proven to serve and pushed[/green]")
+        return
+    pushed = steps["Pusher"].outputs["pushed_model"][0].properties["pushed_destination"]
+    served.require_newest(Path(pushed), serving_dir)
     console.print(
-        "[green]Verdict      blessed, proven to serve and pushed[/green]"
-        if new
-        else "[green]Verdict      blessed; this very model is pushed already, nothing new[/green]"
+        "[green]Verdict      blessed; this very model is pushed already, nothing new[/green]"
     )
 
 

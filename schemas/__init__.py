@@ -60,13 +60,16 @@ def schema_dir(name: str) -> Path:
 
 
 def digest(name: str) -> str:
-    """A hash of what `dataset.toml` says, for the cache keys of what depends on it.
+    """A hash of both files of a data set, for the cache keys of what depends on them.
 
     Raises:
         DatasetError: if there is no data set of this name.
     """
-    text = (schema_dir(name) / "dataset.toml").read_bytes()
-    return hashlib.sha256(text).hexdigest()[:16]
+    folder = schema_dir(name)
+    files = [(folder / file).read_bytes() for file in ("dataset.toml", "schema.pbtxt")]
+    return hashlib.sha256(b"".join(hashlib.sha256(file).digest() for file in files)).hexdigest()[
+        :16
+    ]
 
 
 def load(name: str) -> Dataset:

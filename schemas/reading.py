@@ -25,11 +25,16 @@ def read(directory: Path) -> Dataset:
     """Reads the data set that `dataset.toml` in `directory` describes; named as the directory.
 
     Raises:
-        DatasetError: if the file is missing, no TOML, incomplete, or contradicts itself.
+        DatasetError: if the file is missing, no TOML in UTF-8, incomplete, or contradicts itself.
     """
     path = directory / "dataset.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors of Windows put a mark before the first line.
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"expected a TOML file {path} in UTF-8; got: {error}; to fix, save it as UTF-8"
+        ) from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise DatasetError(
             f"expected a TOML file {path}; got: {error}; to fix, start from a copy of another's"

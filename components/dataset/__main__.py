@@ -117,8 +117,8 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
         for key, label in (("rewritten", "rewritten"), ("left_out", "left out")):
             for cause, count in described[key].items():
                 console.print(f"{'':<10} {count} {label}: {cause}", highlight=False)
-    if any(described["left_out"] for described in manifest["splits"].values()):
-        console.print(f"Left out   {folder}.findings.json", highlight=False, soft_wrap=True)
+    if folder.with_name(f"{folder.name}.findings.json").exists():
+        console.print(f"Findings   {folder}.findings.json", highlight=False, soft_wrap=True)
     console.print(f"Records    {folder}", highlight=False, soft_wrap=True)
     if dataset.licence:
         console.print(f"Licence    {dataset.licence}", highlight=False, soft_wrap=True)

@@ -65,24 +65,24 @@ def build(
             f"{', '.join(unknown)}; to fix, choose one, or describe it under [source.splits] in "
             f"schemas/{dataset.name}/dataset.toml"
         )
-    with folders.disk_errors(folder):
-        if source is None:
+    if source is None:
+        with folders.disk_errors(downloads):
             source = fetch(dataset, splits, downloads)
-        layout = pictures_in(dataset, source)
-        digest = origin(layout, splits, {}, on_error, shards)
-        if records.is_current(folder, digest):
-            logging.info("%s has these records already", folder)
-            return json.loads((folder / folders.MANIFEST).read_text())
-        with _progress(folder, layout, splits):
-            return conversion.convert(
-                layout,
-                splits,
-                folder,
-                source=digest,
-                shards=shards,
-                on_error=on_error,
-                beam_args=beam_args,
-            )
+    layout = pictures_in(dataset, source)
+    digest = origin(layout, splits, {}, on_error, shards)
+    if records.is_current(folder, digest):
+        logging.info("%s has these records already", folder)
+        return json.loads((folder / folders.MANIFEST).read_text())
+    with _progress(folder, layout, splits):
+        return conversion.convert(
+            layout,
+            splits,
+            folder,
+            source=digest,
+            shards=shards,
+            on_error=on_error,
+            beam_args=beam_args,
+        )
 
 
 def fetch(dataset: Dataset, splits: Sequence[str], downloads: Path) -> Path:
@@ -122,16 +122,17 @@ def pictures_in(dataset: Dataset, folder: Path) -> Layout:
     """The layout of the data set in `folder`.
 
     Raises:
-        DataError: it is not there.
+        DataError: it is not there, or cannot be read.
     """
-    layout = find_layout(dataset, folder) if folder.is_dir() else None
+    there = folders.is_folder(folder)
+    layout = find_layout(dataset, folder) if there else None
     if layout is None:
         wanted = sorted(
             {pattern for split in dataset.source.splits.values() for pattern in split.images}
         )
         raise DataError(
             f"expected the pictures of {dataset.title} in {folder}, as {' and '.join(wanted)}; got "
-            f"{'none there' if folder.is_dir() else 'no such folder'}; to fix, give the folder "
+            f"{'none there' if there else 'no such folder'}; to fix, give the folder "
             f"that holds them, or correct schemas/{dataset.name}/dataset.toml"
         )
     return layout

@@ -128,8 +128,9 @@ def convert(
     Raises:
         DataError: there are findings and `on_error` is `fail`, or a split is empty. All findings
             are in `<folder>.findings.json` then, as they are after `skip`.
-        ConfigError: the folder cannot be written.
+        ConfigError: the folder cannot be written, or holds the pictures.
     """
+    _check_apart(folder, layout)
     dataset = layout.dataset
     pairs, found = {}, []
     for split in names:
@@ -157,7 +158,8 @@ def convert(
             advice = (
                 "mend or remove them"
                 if on_error == "skip" or whole
-                else ("mend or remove them, or leave them out with --on-error=skip")
+                else "mend or remove them, or leave them out with python -m components.dataset "
+                f"build {dataset.name} --on-error=skip"
             )
             raise DataError(
                 f"expected {total} pictures fit for training; got "
@@ -171,8 +173,23 @@ def convert(
         }
         (unfinished / folders.MANIFEST).write_text(json.dumps(manifest, indent=2))
     if found:
-        logging.info("Left out: %s", findings.describe(found, str(report)))
+        left_out = sum(sum(each["left_out"].values()) for each in manifest["splits"].values())
+        logging.info("%d pictures left out: %s", left_out, findings.describe(found, str(report)))
     return manifest
+
+
+def _check_apart(folder: Path, layout: Layout) -> None:
+    """Refuses a folder of records that would take the place of the pictures.
+
+    Raises:
+        ConfigError: a root of the layout is the folder, or within it.
+    """
+    for root in layout.roots:
+        if root.resolve().is_relative_to(folder.resolve()):
+            raise ConfigError(
+                f"expected a folder for the records alone; got {folder}, which holds the pictures "
+                f"in {root}; to fix, choose another one"
+            )
 
 
 def _write(
@@ -247,9 +264,22 @@ def _describe(split: _Written, dataset: Dataset, found: list[Finding]) -> dict:
         "ignored_pixels": int(split.pixels_256[dataset.ignore_label]),
         "sizes": dict(sorted(split.sizes.items(), key=lambda item: (-item[1], item[0]))),
         "rewritten": dict(sorted(split.rewritten.items())),
-        "left_out": findings.counts_by_cause([f for f in found if f.split == split.split]),
+        "left_out": _left_out([f for f in found if f.split == split.split]),
         "source_sha256": hashlib.sha256("\n".join(split.digests).encode()).hexdigest(),
     }
+
+
+def _left_out(found: list[Finding]) -> dict[str, int]:
+    """How many pictures of a split have no record, by all that is wrong with one.
+
+    A picture counts once, so the sum is their number.
+    """
+    causes = collections.defaultdict(set)
+    for finding in found:
+        if finding.cause != findings.DUPLICATE:  # One of the files has become a record.
+            causes[finding.filename].add(finding.cause)
+    counted = collections.Counter(" and ".join(sorted(each)) for each in causes.values())
+    return dict(sorted(counted.items()))
 
 
 def _report(path: Path, found: list[Finding]) -> None:

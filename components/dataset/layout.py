@@ -1,10 +1,12 @@
 """Finds the pictures and masks of a data set in the folders that its `dataset.toml` describes."""
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from components.dataset import folders
 from components.dataset.findings import (
     DUPLICATE,
     IN_TWO_SPLITS,
@@ -58,10 +60,9 @@ class Layout:
         if listed is None:
             listed = [name for pattern in images for name in pattern.names()]
             if not limit:
-                masked = {name for mask in masks for name in mask.names()}
                 findings += [
                     Finding(split, name, MISSING_PICTURE, "a mask has no picture of its name")
-                    for name in sorted(masked - set(listed))
+                    for name in self._orphans(split, masks, set(listed))
                 ]
         without = set(self._read(described.without))
         names = sorted(name for name in listed if name not in without)[: limit or None]
@@ -92,6 +93,32 @@ class Layout:
                     for path in files[1:]
                 ]
         return list(pairs.values()), findings
+
+    def _orphans(self, split: str, masks: list["_Pattern"], listed: set[str]) -> list[str]:
+        """The names of masks that have a picture neither in this split nor in another, sorted."""
+        orphans = {name for mask in masks for name in mask.names()} - listed
+        if not orphans:
+            return []
+        # Splits may share a folder of masks, and a picture may have the name of another split's.
+        taken = set()
+        for other, described in self.dataset.source.splits.items():
+            if other != split:
+                pictures = {n for image in self._existing(described.images) for n in image.names()}
+                for mask in self._existing(described.masks):
+                    taken.update(path for n in pictures for path in mask.files(n))
+        return sorted(
+            name
+            for name in orphans
+            if any(not taken.issuperset(mask.files(name)) for mask in masks)
+        )
+
+    def _existing(self, patterns: Sequence[str]) -> list["_Pattern"]:
+        """The patterns whose folders are there: not every split need be."""
+        existing = []
+        for pattern in patterns:
+            with contextlib.suppress(_MissingError):
+                existing.append(_Pattern(self, pattern))
+        return existing
 
     def _names(self, split: str, described: Split) -> list[str] | None:
         """The names in the split's lists; several lists may name the same. None without lists.
@@ -137,15 +164,19 @@ class Layout:
         """A file or folder of the data set, in the first root that has it.
 
         Raises:
-            DataError: none has.
+            DataError: none has, or a root cannot be read.
         """
         for root in self.roots:
-            if (root / path).exists():
+            if folders.mode(root / path):
                 return root / path
-        raise DataError(
+        raise _MissingError(
             f"expected {path} in {' or '.join(map(str, self.roots))}; got no such file; to fix, "
             f"give the folder of a complete {self.dataset.title}"
         )
+
+
+class _MissingError(DataError):
+    """A file or folder of the data set is in none of the roots."""
 
 
 class _Pattern:
@@ -186,7 +217,7 @@ class _Pattern:
         """
         if self._listed is None:
             self._listed = {}
-            for path in sorted(_walk(self._folder)):
+            for path in sorted(folders.walk(self._folder)):
                 name = self._name(path)
                 if name is None:
                     continue
@@ -210,33 +241,32 @@ class _Pattern:
         return None
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """All files below a folder; hidden ones, such as a file manager's, are none of ours."""
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (os.path.join(parent, name) for name in files if not name.startswith("."))
-
-
 def find_layout(dataset: Dataset, folder: Path) -> Layout | None:
     """The layout of a data set below `folder`, which may be any folder on the way to a root.
 
     Returns None where there is no folder of any split's pictures, nor a picture where they lie in
     none, so that a caller can see whether it holds records.
+
+    Raises:
+        DataError: a folder cannot be read.
     """
     if dataset.source is None:
         return None
+    with folders.read_errors(folder):
+        children = sorted(path for path in folder.iterdir() if os.path.isdir(path))
     roots = []
     for root in dataset.source.roots:
         parts = Path(root).parts
         ways = [folder.joinpath(*parts[skip:]) for skip in range(len(parts) + 1)]
-        # What was downloaded lies in a folder for each archive.
-        ways += [way for child in sorted(folder.glob("*/")) if (way := child / root) != child]
-        roots += [way for way in ways if way.is_dir() and way not in roots]
+        roots += [way for way in ways if folders.is_folder(way) and way not in roots]
+        # What was downloaded lies in a folder for each archive; others may be closed to us.
+        ways = [way for child in children if (way := child / root) != child]
+        roots += [way for way in ways if os.path.isdir(way) and way not in roots]
     layout = Layout(dataset, tuple(roots))
     for split in dataset.source.splits.values():
         for pattern in split.images:
             inner = pattern.partition("*")[0].rpartition("/")[0]
-            if inner and any((root / inner).is_dir() for root in roots):
+            if inner and any(folders.is_folder(root / inner) for root in roots):
                 return layout
             if not inner and roots and _Pattern(layout, pattern).names():
                 return layout

@@ -1,17 +1,18 @@
 """Turns what `--data-dir` points at into a folder of TFRecords that ExampleGen can ingest."""
 
 import dataclasses
+import glob
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import logging
 
 from components.dataset import build, conversion, records, sample
 from components.dataset.layout import find_layout
-from components.errors import DataError
+from components.errors import ConfigError, DataError
 from components.fingerprint import source_fingerprint
 from schemas import Dataset
 
@@ -81,16 +82,17 @@ def find_records(
             "to fix, give the folder of the TFRecords or of the pictures"
         )
     newest = newest_span(folder)
-    if newest or any(records.record_files(folder, patterns[split]) for split in SPLITS):
+    layout = None if newest else find_layout(dataset, folder)
+    if layout is None:
+        if not newest and not any(records.record_files(folder, patterns[s]) for s in SPLITS):
+            raise _nothing_in(dataset, folder, patterns)
+        _check_path(folder)
         for split in SPLITS:
             records.check_split(newest or folder, patterns[split], split)
         return RecordsSource(folder=folder, has_spans=newest is not None)
-    layout = find_layout(dataset, folder)
-    if layout is None:
-        for split in SPLITS:
-            records.check_split(folder, patterns[split], split)
     digest = build.origin(layout, SPLITS, limits)
     target = output / f"{dataset.name}-{digest}"
+    _check_path(target)
 
     def write() -> None:
         conversion.convert(layout, SPLITS, target, source=digest, limits=limits)
@@ -99,37 +101,63 @@ def find_records(
 
 
 def newest_span(folder: Path) -> Path | None:
-    """The span of the highest number in a folder of spans; None where there is none."""
-    spans = [
-        (int(match[1]), child)
-        for child in folder.iterdir()
-        if child.is_dir() and (match := _SPAN.fullmatch(child.name))
-    ]
+    """The span of the highest number in a folder of spans; None where there is none.
+
+    Raises:
+        DataError: beside them lies what ExampleGen would take for one.
+    """
+    children = sorted(child for child in folder.glob("span-*") if child.is_dir())
+    spans = [(int(match[1]), child) for child in children if (match := _SPAN.fullmatch(child.name))]
+    others = [child.name for child in children if not _SPAN.fullmatch(child.name)]
+    if spans and others:
+        raise DataError(
+            f"expected folders named span-1, span-2, … in {folder}; got {', '.join(others)} beside "
+            "them; to fix, give it another name or move it away"
+        )
     return max(spans)[1] if spans else None
 
 
+def _nothing_in(dataset: Dataset, folder: Path, patterns: dict[str, str]) -> DataError:
+    files = " and ".join(f"'{patterns[split]}'" for split in SPLITS)
+    if dataset.source is None:
+        return DataError(
+            f"expected TFRecord files matching {files} in {folder}; got none; to fix, give the "
+            "folder of them, or set data.train_pattern and data.val_pattern"
+        )
+    images = {pattern for split in dataset.source.splits.values() for pattern in split.images}
+    return DataError(
+        f"expected the pictures of {dataset.title} in {folder}, as {' and '.join(sorted(images))}, "
+        f"or TFRecord files matching {files}; got neither; to fix, give the folder that holds "
+        f"them, or correct schemas/{dataset.name}/dataset.toml"
+    )
+
+
+def _check_path(folder: Path) -> None:
+    """ExampleGen takes the path for a part of its file pattern.
+
+    Raises:
+        DataError: it would find nothing there.
+    """
+    if glob.has_magic(str(folder)):
+        raise DataError(
+            f"expected a folder of TFRecords without *, ? and [ in its path; got {folder}; "
+            "to fix, rename it"
+        )
+
+
 def _rendered(output: Path, limits: dict[str, int]) -> RecordsSource:
+    if not all(limits.values()):
+        raise ConfigError(
+            "expected data.train_limit and data.val_limit above 0, for the sample is rendered; got "
+            f"{limits['train']} and {limits['val']}; to fix, say how many pictures, or give "
+            "--dataset and --data-dir"
+        )
     origin = {"sample": source_fingerprint("components.dataset.sample"), "limits": limits}
     digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:12]
     target = output / f"sample-{digest}"
 
     def write() -> None:
-        splits = {split: _render(split, limits[split]) for split in SPLITS}
+        splits = {split: sample.render_records(split, limits[split]) for split in SPLITS}
         records.write_records(target, splits, source=digest)
 
     return RecordsSource(folder=target, write=write, digest=digest)
-
-
-def _render(split: str, count: int) -> Iterator[records.Record]:
-    for index in range(count):
-        picture = sample.render_picture(index, split)
-        image, label = sample.encode_picture(picture)
-        height, width = picture.label_HW.shape
-        yield records.Record(
-            filename=f"{picture.name}.jpg",
-            image=image,
-            image_format="jpeg",
-            label=label,
-            height=height,
-            width=width,
-        )

@@ -116,7 +116,9 @@ def is_current(folder: Path, source: str) -> bool:
 def record_files(folder: str | Path, pattern: str) -> list[str]:
     """The files in `folder` that match `pattern`, sorted."""
     return sorted(
-        path for path in glob.glob(os.path.join(folder, pattern)) if not os.path.isdir(path)
+        path
+        for path in glob.glob(os.path.join(glob.escape(str(folder)), pattern))
+        if not os.path.isdir(path)
     )
 
 

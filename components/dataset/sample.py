@@ -10,12 +10,14 @@ import io
 import itertools
 import math
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from components.dataset.figures import CLASSES, Figure, clutter
+from components.dataset.records import Record
 from components.dataset.textures import Fill, background, noise
 
 SPLITS = ("train", "val")
@@ -66,6 +68,22 @@ def encode_picture(picture: SamplePicture) -> EncodedPicture:
     Image.fromarray(picture.image_HW3).save(image, "JPEG", quality=JPEG_QUALITY)
     Image.fromarray(picture.label_HW).save(label, "PNG")
     return EncodedPicture(image.getvalue(), label.getvalue())
+
+
+def render_records(split: str, count: int) -> Iterator[Record]:
+    """The first `count` pictures of a split, as records."""
+    for index in range(count):
+        picture = render_picture(index, split)
+        image, label = encode_picture(picture)
+        height, width = picture.label_HW.shape
+        yield Record(
+            filename=f"{picture.name}.jpg",
+            image=image,
+            image_format="jpeg",
+            label=label,
+            height=height,
+            width=width,
+        )
 
 
 def _picture_size(rng: np.random.Generator) -> tuple[int, int]:

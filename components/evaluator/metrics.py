@@ -39,8 +39,14 @@ class _SumMatrices(beam.CombineFn):
                     f"expected clean records in the Evaluator; got {meaning}; to fix, run the "
                     "data gate before it, with the same number of classes"
                 )
-        matrix = np.asarray(outputs[CONFUSION_MATRIX], np.int64)
-        return total + matrix.reshape(-1, self._num_classes, self._num_classes).sum(axis=0)
+        matrices = np.asarray(outputs[CONFUSION_MATRIX], np.int64)
+        matrices = matrices.reshape(-1, matrices.shape[-1])
+        if matrices.shape[1] != total.size:
+            raise ValueError(
+                f"expected a model of {self._num_classes} classes; got confusion matrices of "
+                f"{matrices.shape[1]} numbers; to fix, give the run a --set name=… of its own"
+            )
+        return total + matrices.sum(axis=0).reshape(total.shape)
 
     def merge_accumulators(self, accumulators) -> np.ndarray:
         return np.sum(list(accumulators), axis=0)

@@ -142,3 +142,27 @@ def test_blessed_data_is_never_that_of_this_very_run(history):
 def test_nothing_is_blessed_yet(history):
     examples = ingest(history, 1)
     assert blessed_report(history, examples, [], [let_pass(history, examples)]) == []
+
+
+def baseline(history, candidate, models, blessings):
+    from components.resolvers import LatestOtherBlessedModelStrategy
+
+    inputs = {"candidate": [candidate], "model": models, "model_blessing": blessings}
+    return LatestOtherBlessedModelStrategy().resolve_artifacts(history.store, inputs)["model"]
+
+
+def test_baseline_is_what_was_blessed_last_not_what_was_trained_last(history):
+    from tfx.types import standard_artifacts
+
+    examples = ingest(history, 1)
+    (first, bless_first), (second, bless_second) = (train(history, [examples], True) for _ in "ab")
+    candidate, _ = train(history, [examples], False)
+    models, blessings = [first, second, candidate], [bless_first, bless_second]
+    assert baseline(history, candidate, models, blessings) == [second]
+    # The first configuration ran again: its model came from the cache and was blessed anew.
+    again = standard_artifacts.ModelBlessing()
+    history.execute({"model": [first]}, again)
+    again.set_int_custom_property("blessed", 1)
+    again.set_int_custom_property("current_model_id", first.id)
+    assert baseline(history, candidate, models, [*blessings, again]) == [first]
+    assert baseline(history, first, models, [*blessings, again]) == [second]

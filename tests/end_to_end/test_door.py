@@ -41,7 +41,7 @@ def test_configuration_refused_at_the_door(checkout, arguments, message):
             3,
             "got /nowhere, which does not exist",
         ),
-        (["--dataset", "pascal", "--data-dir", "{empty}"], 3, "matching 'train-*' for the train"),
+        (["--dataset", "pascal", "--data-dir", "{empty}"], 3, "pictures of PASCAL VOC 2012 in"),
         (["--checkpoint", "/nowhere/model.ckpt"], 2, "expected a checkpoint at /nowhere/model"),
         (["--checkpoint", "http://127.0.0.1:9/a.tar.gz"], 6, "Connection refused"),
         (["--set", "model.backbone=vgg"], 2, "expected a backbone among xception_41"),

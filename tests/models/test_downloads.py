@@ -2,6 +2,7 @@
 
 import hashlib
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -30,8 +31,13 @@ def target(tmp_path):
 
 
 def _beside(target):
-    """Endings of all that lies where the target should be."""
-    return {file.name.removeprefix(target.name) for file in target.parent.iterdir()}
+    """Endings of all that lies where the target should be, without the hashes of addresses."""
+    endings = {file.name.removeprefix(target.name) for file in target.parent.iterdir()}
+    return {re.sub(r"^\.[0-9a-f]{8}(?=\.part)", "", ending) for ending in endings}
+
+
+def _part(target, url):
+    return target.with_name(f"data.tar.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part")
 
 
 def _assert_only(target, content=CONTENT):
@@ -206,18 +212,64 @@ def test_part_of_one_mirror_is_not_continued_from_another(serve, target):
     assert second.asked == [None]
 
 
+@pytest.mark.parametrize(
+    "bad", [Remote(content=b"<html>"), Remote(content=b"<html>", breaks=[2], chunked=True)]
+)
+def test_bad_mirror_costs_nothing_of_what_has_come_from_another(serve, target, bad):
+    good = Remote(breaks=[HALF])
+    urls = serve(good=good, bad=bad)
+    with pytest.raises(DownloadError, match=r" 150000 of 300000 bytes"):
+        download(urls, target, checksums=CHECKSUMS, attempts=1)
+    assert _part(target, urls[0]).stat().st_size == HALF
+    download(urls, target, checksums=CHECKSUMS, attempts=1)
+    assert good.asked == [None, f"bytes={HALF}-"]
+    _assert_only(target)
+
+
+def test_parts_of_other_addresses_end_with_the_download_and_those_of_other_files_stay(
+    serve, target
+):
+    remote = Remote(breaks=[HALF])
+    first, second = serve(first=remote, second=Remote())
+    longer = target.with_name("data.tar.gz")
+    for unfinished in (target, longer):
+        remote.breaks = [HALF]
+        with pytest.raises(DownloadError):
+            download([first], unfinished, attempts=1)
+    kept = set(target.parent.glob("data.tar.gz.*"))
+    download([second], target)
+    assert len(kept) == 2 and set(target.parent.iterdir()) == {target, *kept}
+
+
+def test_tries_are_counted_anew_after_one_that_got_further(serve, target):
+    remote = Remote(breaks=[50_000, 0, 50_000, 0, 50_000, 0])
+    download(serve(data=remote), target, checksums=CHECKSUMS, attempts=3)
+    _assert_only(target)
+    assert len(remote.asked) == 7
+
+
+def test_server_that_starts_over_and_breaks_off_is_not_asked_for_ever(serve, target):
+    remote = Remote(ranges=False, breaks=[HALF] * 9)
+    with pytest.raises(DownloadError, match=r"broken"):
+        download(serve(data=remote), target, attempts=3)
+    assert len(remote.asked) == 3
+
+
 @pytest.mark.parametrize("note", ['{"url": ', "[]", "{}"])
 def test_damaged_note_about_the_part_is_no_obstacle(serve, target, note):
     (url,) = serve(data=Remote())
     target.parent.mkdir()
-    (target.parent / "data.tar.part").write_bytes(b"old")
-    (target.parent / "data.tar.part.json").write_text(note)
+    _part(target, url).write_bytes(b"old")
+    _part(target, url).with_suffix(".part.json").write_text(note)
     download([url], target)
     _assert_only(target)
 
 
 def test_full_disk_is_an_error_before_anything_is_written(serve, target):
     (url,) = serve(data=Remote(length=1 << 60))
+    target.parent.mkdir()
+    # Parts of other addresses make room first.
+    _part(target, "http://other").write_bytes(b"old")
     with pytest.raises(
         DownloadError, match=rf"expected {1 << 60:,} free bytes in .*got \d.*to fix"
     ):
@@ -279,7 +331,7 @@ def test_killed_download_leaves_no_target_and_is_resumed(serve, target):
     remote = Remote(breaks=[HALF], gate=threading.Event())
     (url,) = serve(data=remote)
     process = subprocess.Popen([sys.executable, "-c", BY_ITSELF, url, target], cwd=REPOSITORY)
-    part = target.with_name("data.tar.part")
+    part = _part(target, url)
     while not part.exists() or not part.stat().st_size:
         assert process.poll() is None
         time.sleep(0.01)

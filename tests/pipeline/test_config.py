@@ -75,11 +75,26 @@ def test_assignments_come_after_the_other_flags():
         ("evaluation.min_mean_iou=40", "not a percentage"),
         ("training.distribution=horovod", "training.distribution to be one of one_device"),
         ("training.save_every_steps=3", "a divisor of steps_per_epoch"),
+        ("serving.requests=0", "serving.requests to be a whole number of at least 1; got 0"),
+        ("serving.timeout_seconds=0", "serving.timeout_seconds to be a whole number"),
+        ("report.pictures=-1", "report.pictures to be a whole number of at least 1; got -1"),
+        ("name=../x", "expected a name of lower-case letters"),
+        ("name=", "expected a name of lower-case letters"),
     ],
 )
 def test_wrong_assignments_are_refused(assignment, message):
     with pytest.raises(ConfigError, match=message):
         override(recipes.sample(), [assignment])
+
+
+def test_a_recipe_alone_brings_its_data_set():
+    assert parse("--recipe", "pascal_checkpoint").data.dataset == "pascal"
+    assert parse("--recipe", "own_data", "--dataset", "ade20k").data.dataset == "ade20k"
+    assert parse().data.dataset == "sample"
+
+
+def test_models_of_a_name_and_a_data_set_are_compared():
+    assert parse("--dataset", "ade20k", "--set", "name=street").pipeline_name == "street-ade20k"
 
 
 def test_weights_are_looked_for_before_anything_runs(tmp_path):

@@ -178,6 +178,16 @@ def test_own_data_set_is_named_after_its_folder(tmp_path: Path):
     assert schemas.read(own).classes == schemas.load("sample").classes
 
 
+def test_description_saved_on_windows_is_read_or_refused_with_its_fix(tmp_path: Path):
+    text = (schemas.schema_dir("sample") / "dataset.toml").read_text(encoding="utf-8")
+    (tmp_path / "dataset.toml").write_text(text.replace("\n", "\r\n"), encoding="utf-8-sig")
+    assert schemas.read(tmp_path).classes == schemas.load("sample").classes
+    for encoding in ("utf-16", "cp1252"):
+        (tmp_path / "dataset.toml").write_text(f"# für Gärten\n{text}", encoding=encoding)
+        with pytest.raises(DatasetError, match=r"expected a TOML file .* in UTF-8; got: .*codec"):
+            schemas.read(tmp_path)
+
+
 def test_missing_description_is_refused(tmp_path: Path):
     with pytest.raises(DatasetError, match="expected a TOML file"):
         schemas.read(tmp_path / "nowhere")

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from components.dataset import conversion, records
+from components.dataset import conversion, folders, records
+from components.dataset.findings import DUPLICATE
 from components.dataset.layout import find_layout
 from components.errors import ConfigError, DataError
 from components.transform.preprocessing import decode_image, decode_label
@@ -96,14 +97,15 @@ def test_what_is_bad_is_named_and_can_be_left_out(case, tmp_path, output):
     assert re.search(case.detail, finding.pop("detail"))
     assert finding == {"split": case.split, "filename": case.filename, "cause": case.cause}
     assert f"{case.split} {case.filename}: {case.cause}, " in str(caught.value)
-    assert "leave them out with --on-error=skip" in str(caught.value)
+    assert "build odd --on-error=skip" in str(caught.value)
 
     manifest = convert(root, case.layout, output, on_error="skip")
     for split, names in (("train", case.train), ("val", case.val)):
         assert sorted(read(output, split)) == sorted(names)
         described = manifest["splits"][split]
         assert described["records"] == len(names)
-        assert described["left_out"] == ({case.cause: 1} if split == case.split else {})
+        is_left_out = split == case.split and case.cause != DUPLICATE
+        assert described["left_out"] == ({case.cause: 1} if is_left_out else {})
     assert json.loads(report.read_text())["counts"] == {case.cause: 1}
     assert left_in(output.parent) == ["records", report.name]
 
@@ -135,6 +137,15 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path, output):
         "train odd: corrupt mask",
         "val check: unreadable file",
     }
+
+
+def test_a_picture_of_two_causes_is_left_out_once(tmp_path, output):
+    corpus.write_good(tmp_path, "folders")
+    corpus.picture(b"no picture")(tmp_path)
+    corpus.mask(b"no mask")(tmp_path)
+    corpus.added("images/train/good.png", corpus.encode(corpus.IMAGE, "PNG"))(tmp_path)
+    train = convert(tmp_path, "folders", output, on_error="skip")["splits"]["train"]
+    assert (train["records"], train["left_out"]) == (2, {"corrupt mask and corrupt picture": 1})
 
 
 def test_a_split_of_which_nothing_remains_is_refused_though_the_bad_may_be_left_out(
@@ -205,16 +216,20 @@ def test_an_output_that_is_a_file_is_refused_and_stays(tmp_path, output):
     corpus.write_good(tmp_path, "folders")
     output.parent.mkdir()
     output.write_text("precious")
-    with pytest.raises(ConfigError, match="which holds something else; to fix, choose another"):
+    with pytest.raises(ConfigError, match=r"something else \(it is a file\); to fix, "):
         convert(tmp_path, "folders", output)
     assert output.read_text() == "precious" and left_in(output.parent) == ["records"]
 
 
-def test_a_folder_of_other_things_is_never_replaced(tmp_path):
-    corpus.write_good(tmp_path, "folders")
-    with pytest.raises(ConfigError, match="which holds something else; to fix, choose another"):
-        convert(tmp_path, "folders", tmp_path)
-    assert (tmp_path / "images/train/good.jpg").exists()
+@pytest.mark.parametrize("place", [".", "..", "link"])
+def test_the_folder_of_the_pictures_is_never_replaced(tmp_path, place):
+    root = tmp_path / "data"
+    corpus.write_good(root, "folders")
+    (root / folders.MANIFEST).write_text('{"source": "x", "splits": {}}')
+    (root / "link").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match=r"for the records alone; got .*, which holds the"):
+        convert(root, "folders", root / place)
+    assert (root / "images/train/good.jpg").exists()
 
 
 def test_records_and_empty_folders_are_replaced_through_a_link_too(tmp_path, output):

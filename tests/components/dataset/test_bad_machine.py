@@ -1,11 +1,14 @@
 """What a full disk, a killed process and two processes at once leave behind."""
 
 import os
+import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,8 @@ from components.dataset import build, folders, records
 from components.errors import ConfigError
 from tests.components.dataset import corpus
 from tests.conftest import REPOSITORY
+
+OLD = '{"source": "old", "splits": {}}'
 
 
 @pytest.fixture
@@ -162,11 +167,98 @@ def test_an_interrupted_writer_leaves_the_old_records_and_nothing_else(output):
         raise KeyboardInterrupt
 
     output.mkdir(parents=True)
-    (output / folders.MANIFEST).write_text('{"source": "old"}')
+    (output / folders.MANIFEST).write_text(OLD)
     with pytest.raises(KeyboardInterrupt):
         records.write_records(output, {"train": endless()}, source="new")
     assert records.is_current(output, "old")
     assert [path.name for path in output.parent.iterdir()] == [output.name]
+
+
+# === What lies there already ===
+
+TRAIN = "train-00000-of-00001.tfrecord"
+
+
+@pytest.mark.parametrize(
+    ("files", "stranger"),
+    [
+        ({folders.MANIFEST: '{"name": "web app"}'}, "no manifest.json of records"),
+        ({folders.MANIFEST: "{", TRAIN: ""}, "no manifest.json of records"),
+        ({folders.MANIFEST: "[]", TRAIN: ""}, "no manifest.json of records"),
+        ({TRAIN: ""}, "no manifest.json of records"),
+        ({folders.MANIFEST: OLD, TRAIN: "", "holiday.jpg": ""}, "holiday.jpg"),
+        ({folders.MANIFEST: OLD, TRAIN: "", ".hidden": ""}, ".hidden"),
+        ({folders.MANIFEST: OLD, "more/1.jpg": ""}, "more"),
+        ({folders.MANIFEST: OLD, "more.tfrecord/1.jpg": ""}, "more.tfrecord"),
+    ],
+)
+def test_a_folder_that_holds_anything_but_records_is_never_replaced(output, files, stranger):
+    for name, text in files.items():
+        corpus.write(output, name, text.encode())
+    before = sorted(output.rglob("*"))
+    with (
+        pytest.raises(ConfigError, match=f"something else \\({re.escape(stranger)}\\); to fix, "),
+        folders.unfinished(output),
+    ):
+        pass
+    assert sorted(output.rglob("*")) == before
+    assert list(output.parent.iterdir()) == [output]
+
+
+def test_what_is_put_there_meanwhile_is_not_replaced_either(output):
+    corpus.write(output, folders.MANIFEST, OLD.encode())
+    with pytest.raises(ConfigError, match=r"holiday\.jpg"), folders.unfinished(output):
+        (output / "holiday.jpg").touch()
+    assert (output / "holiday.jpg").exists() and list(output.parent.iterdir()) == [output]
+
+
+def test_a_mount_point_is_refused_at_once():
+    with (
+        pytest.raises(ConfigError, match=r"got /proc, .*mounted on; to fix, choose a folder ins"),
+        folders.unfinished(Path("/proc")),
+    ):
+        pass
+
+
+def test_the_old_records_come_back_when_the_new_ones_cannot_take_their_place(output):
+    corpus.write(output, folders.MANIFEST, OLD.encode())
+    with pytest.raises(FileNotFoundError), folders.unfinished(output) as new:
+        shutil.rmtree(new)
+    assert records.is_current(output, "old")
+    assert list(output.parent.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("is_half_removed", [True, False])
+def test_old_records_of_a_killed_process_are_put_back_or_removed(output, is_there, is_half_removed):
+    new = output.with_name(f".records.{'a' * 32}")
+    old = output.with_name(f"{new.name}.old")
+    corpus.write(old, TRAIN, b"")
+    if not is_half_removed:
+        corpus.write(new, TRAIN, b"")
+        corpus.write(old, folders.MANIFEST, OLD.encode())
+    if is_there:
+        corpus.write(output, folders.MANIFEST, OLD.replace("old", "there").encode())
+    with pytest.raises(KeyboardInterrupt), folders.unfinished(output):
+        raise KeyboardInterrupt
+    assert records.is_current(output, "there") == is_there
+    assert records.is_current(output, "old") == (not is_there and not is_half_removed)
+    assert list(output.parent.iterdir()) == ([output] if output.exists() else [])
+
+
+@pytest.mark.slow
+def test_old_records_of_a_living_process_stay_where_it_has_them(output):
+    living = start_writing(output)
+    try:
+        old = Path(f"{living.stdout.readline().strip()}.old")
+        corpus.write(old, folders.MANIFEST, OLD.encode())
+        with pytest.raises(KeyboardInterrupt), folders.unfinished(output):
+            raise KeyboardInterrupt
+        assert old.exists() and not output.exists()
+        living.communicate("")
+        assert [path.name for path in output.iterdir()] == ["half"]
+    finally:
+        living.kill()
 
 
 def test_disk_errors_are_for_people_and_others_are_not_hidden(tmp_path):

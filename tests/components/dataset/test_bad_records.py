@@ -137,7 +137,7 @@ NOT_RECORDS = (
 )
 
 BAD = {
-    "no file": (emptied_folder, r"matching 'train-\*' for the train split in .*; got none"),
+    "no file": (emptied_folder, r"TFRecord files matching 'train-\*' and 'val-\*'.*; got n"),
     "no file to measure on": (
         lambda f: [path.unlink() for path in f.glob("val-*")],
         r"matching 'val-\*' for the val split in .*; got none; to fix, .*data\.val_pattern",

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import io
 import tarfile
+import tempfile
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -17,6 +19,7 @@ import schemas
 from components.dataset import build, records
 from components.errors import ConfigError, DataError, DownloadFailedError, exit_codes
 from models import downloads
+from tests.components.dataset.corpus_folders import unprivileged
 from tests.file_server import Remote
 
 SIZE = (24, 16)
@@ -224,6 +227,28 @@ def test_wrong_splits_and_sources_are_refused(run, tmp_path):
     with pytest.raises(DataError, match="none there"):
         (tmp_path / "empty").mkdir()
         run(pascal(), source=tmp_path / "empty")
+
+
+def test_a_closed_folder_of_downloads_is_named_not_that_of_the_records(tmp_path, run):
+    with tempfile.TemporaryDirectory() as name:
+        downloads = Path(name)
+        (downloads / "voc").write_bytes(VOC_TAR)
+        downloads.chmod(0o555)
+        message = f"expected to write to {downloads}/pascal; got Permission denied; to fix, "
+        with unprivileged(), pytest.raises(ConfigError, match=message):
+            run(pascal((["http://localhost/voc"], VOC_TAR, ())), downloads=downloads)
+        downloads.chmod(0o755)
+
+
+def test_a_source_that_cannot_be_read_is_bad_data(run):
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "VOCdevkit"
+        source.mkdir()
+        Path(name).chmod(0o000)
+        message = f"expected pictures .*; got {source}.*, which cannot be read .*; to fix, "
+        with unprivileged(), pytest.raises(DataError, match=message):
+            run(pascal(), source=source)
+        Path(name).chmod(0o755)
 
 
 def test_a_failed_download_has_an_exit_code_of_its_own():

@@ -1,14 +1,19 @@
 """Pictures and masks found in the folders that a description names."""
 
 import dataclasses
+import tempfile
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
 import schemas
-from components.dataset.findings import IN_TWO_SPLITS
+from components.dataset import build
+from components.dataset.findings import IN_TWO_SPLITS, MISSING_PICTURE
 from components.dataset.layout import find_layout, overlaps
+from components.errors import DataError
 from schemas import Source, Split
+from tests.components.dataset.corpus_folders import unprivileged
 
 
 def described(**splits: Split) -> schemas.Dataset:
@@ -88,6 +93,83 @@ def test_limit_takes_the_first_names(put, tmp_path):
     put(*(f"a/{i}.jpg" for i in range(5)), *(f"a_masks/{i}_mask.png" for i in range(5)))
     pairs, findings = find_layout(described(train=split("a")), tmp_path).pairs("train", 2)
     assert [pair.name for pair in pairs] == ["0", "1"] and findings == []
+
+
+# === Masks in one folder ===
+
+SHARED = {
+    name: Split(images=(f"images/{name}/*",), masks=("masks/*.png",)) for name in ("train", "val")
+}
+
+
+def test_masks_of_another_split_are_no_orphans_in_a_shared_folder(put, tmp_path):
+    put("images/train/1.jpg", "images/val/2.jpg", *(f"masks/{name}.png" for name in "123"))
+    layout = find_layout(described(**SHARED), tmp_path)
+    for name, own in (("train", "1"), ("val", "2")):
+        pairs, (finding,) = layout.pairs(name)
+        assert [pair.name for pair in pairs] == [own]
+        assert (finding.filename, finding.cause) == ("3", MISSING_PICTURE)
+
+
+def test_a_split_that_is_not_there_is_not_asked_for_its_pictures(put, tmp_path):
+    put("images/train/1.jpg", "masks/1.png", "masks/2.png")
+    _, (finding,) = find_layout(described(**SHARED), tmp_path).pairs("train")
+    assert finding.filename == "2"
+
+
+def test_a_picture_of_the_same_name_in_another_split_does_not_hide_an_orphan(put, tmp_path):
+    put("a/1.jpg", "a_masks/1_mask.png", "a_masks/2_mask.png", "b/2.jpg", "b_masks/2_mask.png")
+    dataset = described(train=split("a"), val=split("b"))
+    _, (finding,) = find_layout(dataset, tmp_path).pairs("train")
+    assert (finding.filename, finding.cause) == ("2", MISSING_PICTURE)
+
+
+# === Links and closed folders ===
+
+
+def test_links_to_folders_are_followed_but_not_round_in_circles(put, tmp_path):
+    put("a/1.jpg", "a_masks/1_mask.png", "disk/2.jpg", "disk_masks/2_mask.png", "b/3.jpg")
+    (tmp_path / "a/north").symlink_to(tmp_path / "disk")
+    (tmp_path / "a_masks/north").symlink_to(tmp_path / "disk_masks")
+    (tmp_path / "disk/again").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk/up").symlink_to(tmp_path)
+    (tmp_path / "a/self").symlink_to("self")
+    assert found(described(train=split("a")), tmp_path, "train") == ["1", "north/2"]
+
+
+@pytest.mark.parametrize("closed", ["", "a", "a/north", "a_masks", "a_masks/north"])
+@pytest.mark.parametrize("rights", [0o000, 0o111], ids=oct)
+def test_a_folder_that_cannot_be_read_is_named(closed, rights):
+    dataset = described(train=split("a"))
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        root = place / "root"
+        for path in ("a/1.jpg", "a/north/2.jpg", "a_masks/1_mask.png", "a_masks/north/2_mask.png"):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).touch()
+        (root / closed).chmod(rights)
+        try:
+            message = rf"got {root / closed}.*, which cannot be read \(Permission denied\); to "
+            with unprivileged(), pytest.raises(DataError, match=message):
+                build.pictures_in(dataset, root).pairs("train")
+        finally:
+            (root / closed).chmod(0o755)
+
+
+def test_closed_folders_beside_the_pictures_do_not_matter():
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        (place / "lost+found").mkdir(0o000)
+        picture = place / "archive/VOCdevkit/VOC2012/JPEGImages/a.jpg"
+        picture.parent.mkdir(parents=True)
+        with unprivileged():
+            layout = find_layout(schemas.load("pascal"), place)
+        assert layout.roots == (place, place / "archive/VOCdevkit/VOC2012")
+
+
+# === Pictures in two splits ===
 
 
 def pairs_of(dataset, folder):

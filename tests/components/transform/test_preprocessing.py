@@ -97,6 +97,36 @@ def test_statistics_are_exact_sums_over_all_pictures(transformed, pictures):
     np.testing.assert_allclose(measured["channel_variance"], values.var(0), rtol=1e-9)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (130, 90)])
+def test_channel_sums_are_exact(shape, compiled):
+    image, _ = picture(*shape)
+    image[0, 0] = 0, 255, 254
+    function = preprocessing.channel_sums
+    sums = (tf.function(function) if compiled else function)(tf.constant(image))
+    values = image.reshape(-1, 3).astype(np.int64)
+    assert sums.dtype == tf.int64
+    assert sums.numpy().tolist() == [*values.sum(0), *(values**2).sum(0)]
+
+
+def test_channel_sums_pass_32_bits():
+    # 8 megapixels of white: the squares come to 5e11.
+    sums = preprocessing.channel_sums(tf.fill([2000, 4000, 3], tf.constant(255, tf.uint8)))
+    assert sums.numpy().tolist() == [255 * 8_000_000] * 3 + [255**2 * 8_000_000] * 3
+
+
+def test_no_tensor_of_the_sums_takes_more_than_four_bytes_a_value():
+    graph = tf.function(preprocessing.channel_sums).get_concrete_function(
+        tf.TensorSpec([100, 100, 3], tf.uint8)
+    )
+    sizes = [
+        (output.shape.num_elements() or 0) * output.dtype.size
+        for operation in graph.graph.get_operations()
+        for output in operation.outputs
+    ]
+    assert max(sizes) <= 4 * 100 * 100
+
+
 def test_a_bad_file_is_flagged_and_fails_no_other(transformed, pictures):
     good = encode(pictures[0][0])
     label = encode(pictures[0][1])

@@ -1,0 +1,1 @@
+"""TFX's import of records, with memory that stays flat."""
