@@ -97,7 +97,7 @@ def test_what_is_bad_is_named_and_can_be_left_out(case, tmp_path, output):
     assert re.search(case.detail, finding.pop("detail"))
     assert finding == {"split": case.split, "filename": case.filename, "cause": case.cause}
     assert f"{case.split} {case.filename}: {case.cause}, " in str(caught.value)
-    assert "build odd --on-error=skip" in str(caught.value)
+    assert "build corpus --on-error=skip" in str(caught.value)
 
     manifest = convert(root, case.layout, output, on_error="skip")
     for split, names in (("train", case.train), ("val", case.val)):
