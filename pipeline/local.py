@@ -55,7 +55,7 @@ def run(
             raise
         raise ConfigError(
             f"expected that the steps before {arguments.from_node} ran whole when this output was "
-            f"last run; got {error}; to fix, run them first, without --from-node"
+            f"last run; got {str(error).rstrip('.')}; to fix, run them first, without --from-node"
         ) from error
     steps = lineage.latest_run(lineage.open_store(database), config.pipeline_name, since=before)
     if not steps:
