@@ -1,6 +1,7 @@
 """Data set descriptions: the shipped ones hold known facts, and wrong ones are refused."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -191,3 +192,13 @@ def test_description_saved_on_windows_is_read_or_refused_with_its_fix(tmp_path: 
 def test_missing_description_is_refused(tmp_path: Path):
     with pytest.raises(DatasetError, match="expected a TOML file"):
         schemas.read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("file", ["dataset.toml", "schema.pbtxt"])
+def test_digest_sees_a_change_of_either_file(tmp_path, monkeypatch, file):
+    shutil.copytree(schemas.schema_dir("sample"), tmp_path / "sample")
+    monkeypatch.setattr(schemas, "_ROOT", tmp_path)
+    before = schemas.digest("sample")
+    with (tmp_path / "sample" / file).open("a") as stream:
+        stream.write("\n")
+    assert schemas.digest("sample") != before
