@@ -48,8 +48,8 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     with terminal.redirected_to(log) as console, terminal.step_lines(console):
         # Imported here: TensorFlow takes ten seconds and TFX half a minute, and what is wrong with
         # the arguments or the data should be said before.
-        from components.dataset.prepare import find_records
-        from pipeline import served
+        from components.dataset.source import find_records
+        from components.serving import versions as served
 
         dataset = schemas.load(config.data.dataset)
         served.require_same_classes(output / "serving" / config.name, dataset)

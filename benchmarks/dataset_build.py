@@ -91,8 +91,8 @@ def official(folder: Path, output: Path) -> Callable[[], None]:
 
 def ours(folder: Path, output: Path, workers: int) -> Callable[[], None]:
     """The conversion of this project."""
-    from components.dataset import conversion
-    from components.dataset.layout import find_layout
+    from components.dataset.building import conversion
+    from components.dataset.building.layout import find_layout
 
     layout = find_layout(schemas.load("pascal"), folder)
     beam_args = [*conversion.LOCAL_BEAM_ARGS]
@@ -129,13 +129,14 @@ def transform(folder: Path, output: Path) -> Callable[[], None]:
     import tensorflow_transform.beam as tft_beam
     from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-    from components.dataset import conversion, records
+    from components.dataset import records
+    from components.dataset.building import conversion
     from components.transform import preprocessing
 
     ours(folder, output, 1)()
     spec = {key: tf.io.FixedLenFeature([1], tf.string) for key in (records.IMAGE, records.LABEL)}
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
-    config = {"crop_size": _CROP, "num_classes": 21, "ignore_label": 255}
+    config = {"canvas_size": _CROP, "num_classes": 21, "ignore_label": 255}
 
     def parse(serialized: bytes) -> dict:
         features = tf.train.Example.FromString(serialized).features.feature

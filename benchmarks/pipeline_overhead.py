@@ -22,8 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 import schemas
-from components.dataset.prepare import find_records
-from pipeline import lineage, recipes
+from components import metadata as lineage
+from components.dataset.source import find_records
+from pipeline import recipes
 from pipeline.cli import REPOSITORY
 from pipeline.config import override
 
@@ -55,7 +56,7 @@ def bare(pictures: int, passes: int, records: str) -> None:
     from models.losses import SegmentationLoss
 
     config = override(recipes.sample(), _assignments(pictures, passes))
-    options, crop = config.training, config.data.crop_size
+    options, crop = config.training, config.data.canvas_size
     dataset = schemas.load("sample")
     spec = {key: tf.io.FixedLenFeature([], tf.string) for key in (IMAGE, LABEL)}
 

@@ -75,8 +75,8 @@ def _write(data_dir: str, pictures: int, folder: str) -> dict[str, int]:
 
     import schemas
     from components.dataset import records
-    from components.dataset.layout import find_layout
-    from components.dataset.pairs import read_pair
+    from components.dataset.building.layout import find_layout
+    from components.dataset.building.pairs import read_pair
     from components.transform import preprocessing
 
     dataset = schemas.load("pascal")
@@ -89,7 +89,7 @@ def _write(data_dir: str, pictures: int, folder: str) -> dict[str, int]:
     spec = {key: tf.io.FixedLenFeature([1], tf.string) for key in (records.IMAGE, records.LABEL)}
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
     config = {
-        "crop_size": CROP,
+        "canvas_size": CROP,
         "num_classes": dataset.num_classes,
         "ignore_label": dataset.ignore_label,
     }

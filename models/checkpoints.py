@@ -17,7 +17,7 @@ import h5py
 import keras
 import numpy as np
 
-from models.checkpoint_files import find_prefix, nothing_at
+from components.initial_weights.checkpoint_files import find_prefix, nothing_at
 from models.deeplab import DeepLabV3Plus
 from models.head import LOGITS
 from models.variants import BACKBONES

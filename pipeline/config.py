@@ -52,7 +52,7 @@ class DataOptions:
     span_window: int = 0
     """Where the records lie in spans, the newest so many are learned from; 0: all of them."""
 
-    crop_size: int = 513
+    canvas_size: int = 513
     """Side of the square canvas in pixels; larger pictures are shrunk to fit."""
 
     def __post_init__(self):
@@ -61,9 +61,9 @@ class DataOptions:
                 f"expected data.dataset to be one of {', '.join(schemas.available())}; "
                 f"got {self.dataset!r}; to fix, choose one or add a folder under schemas/"
             )
-        if self.crop_size < 33:
+        if self.canvas_size < 33:
             raise ValueError(
-                f"expected data.crop_size of at least 33 pixels; got {self.crop_size}; "
+                f"expected data.canvas_size of at least 33 pixels; got {self.canvas_size}; "
                 "to fix, choose a multiple of the output stride plus one"
             )
         if min(self.train_limit, self.val_limit) < 0:

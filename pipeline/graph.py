@@ -21,7 +21,7 @@ from components.resolvers import (
     LatestOtherBlessedModelStrategy,
 )
 from components.schema_gen.component import ImportSchemaGen
-from components.serving_check.component import ServingCheck
+from components.serving.check.component import ServingCheck
 from components.transform.component import Transform
 from models.deeplab import check_options
 from pipeline import weights
@@ -115,7 +115,7 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         materialize=False,
         disable_statistics=True,
         custom_config={
-            "crop_size": config.data.crop_size,
+            "canvas_size": config.data.canvas_size,
             "source_fingerprint": source_fingerprint("components.transform"),
             **classes,
         },
@@ -130,7 +130,7 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         eval_args=tfx.proto.EvalArgs(splits=[VAL]),
         custom_config={
             "dataset": config.data.dataset,
-            "crop_size": config.data.crop_size,
+            "canvas_size": config.data.canvas_size,
             "model": dataclasses.asdict(config.model),
             "training": dataclasses.asdict(config.training),
             "training_dir": environment.training_dir,
@@ -165,7 +165,7 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         num_classes=dataset.num_classes,
         requests=config.serving.requests,
         timeout_seconds=config.serving.timeout_seconds,
-        source_fingerprint=source_fingerprint("components.serving_check"),
+        source_fingerprint=source_fingerprint("components.serving.check"),
     )
     pusher = tfx.components.Pusher(
         model=model,
@@ -210,7 +210,7 @@ def _check_network(config: PipelineConfig, dataset: schemas.Dataset) -> None:
     try:
         check_options(
             num_classes=dataset.num_classes,
-            input_shape=(config.data.crop_size, config.data.crop_size, 3),
+            input_shape=(config.data.canvas_size, config.data.canvas_size, 3),
             **dataclasses.asdict(config.model),
         )
     except ValueError as error:

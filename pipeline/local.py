@@ -7,9 +7,10 @@ from rich.console import Console
 from tfx import v1 as tfx
 from tfx.orchestration.pipeline import RunOptions
 
-from components.dataset.prepare import RecordsSource
+from components import metadata as lineage
+from components.dataset.source import RecordsSource
 from components.errors import ConfigError
-from pipeline import cli, doctor, lineage, summary
+from pipeline import cli, doctor, summary
 from pipeline.config import PipelineConfig
 from pipeline.graph import Environment, create_pipeline
 

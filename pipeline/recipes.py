@@ -16,7 +16,7 @@ def sample() -> PipelineConfig:
     above a constant answer, which has at most one of seven classes right, 14 %.
     """
     return PipelineConfig(
-        data=DataOptions(dataset="sample", train_limit=480, val_limit=96, crop_size=97),
+        data=DataOptions(dataset="sample", train_limit=480, val_limit=96, canvas_size=97),
         model=ModelOptions(width_multiplier=0.5, aspp_depth=64, decoder_depth=64),
         training=TrainingOptions(
             steps=500,
@@ -47,7 +47,7 @@ def pascal() -> PipelineConfig:
     1802.02611 gives a mean IoU of 79.79 % (output stride 16, one scale).
     """
     return PipelineConfig(
-        data=DataOptions(dataset="pascal", crop_size=513),
+        data=DataOptions(dataset="pascal", canvas_size=513),
         model=ModelOptions(backbone="xception_65", output_stride=16),
         training=TrainingOptions(
             steps=30_000,
@@ -69,7 +69,7 @@ def pascal_small_gpu() -> PipelineConfig:
     for Xception-41, on random crops of 513 pixels.
     """
     return PipelineConfig(
-        data=DataOptions(dataset="pascal", crop_size=513),
+        data=DataOptions(dataset="pascal", canvas_size=513),
         model=ModelOptions(backbone="xception_41", aspp_depth=128, decoder=False),
         training=TrainingOptions(
             steps=30_000,
@@ -93,7 +93,7 @@ def pascal_finetune() -> PipelineConfig:
     pixels, 29.0 % over the 19 that occur.
     """
     return PipelineConfig(
-        data=DataOptions(dataset="pascal", crop_size=321),
+        data=DataOptions(dataset="pascal", canvas_size=321),
         # Frozen batch norm trains twice as fast on a CPU; the head then has biases instead.
         model=ModelOptions(atrous_rates=(), decoder=False, head_batch_norm=False),
         training=TrainingOptions(
@@ -126,7 +126,7 @@ def pascal_checkpoint() -> PipelineConfig:
     pascal_checkpoint --checkpoint deeplabv3_mnv2_dm05_pascal`. The README has its result.
     """
     return PipelineConfig(
-        data=DataOptions(dataset="pascal", crop_size=513),
+        data=DataOptions(dataset="pascal", canvas_size=513),
         model=ModelOptions(width_multiplier=0.5, atrous_rates=(), decoder=False),
         training=TrainingOptions(
             steps=0, initial_weights="mobilenet_v2_dm05_pascal", initial_weights_scope="all"
@@ -143,7 +143,7 @@ def ade20k() -> PipelineConfig:
     scales, flipped).
     """
     return PipelineConfig(
-        data=DataOptions(dataset="ade20k", crop_size=513),
+        data=DataOptions(dataset="ade20k", canvas_size=513),
         model=ModelOptions(backbone="xception_65", output_stride=16),
         training=TrainingOptions(
             steps=150_000,
@@ -169,7 +169,7 @@ def own_data() -> PipelineConfig:
     depend on the data.
     """
     return PipelineConfig(
-        data=DataOptions(dataset="sample", crop_size=513),
+        data=DataOptions(dataset="sample", canvas_size=513),
         model=ModelOptions(),
         training=TrainingOptions(
             steps=5_000,

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from components.errors import NotBlessedError
 from components.evaluator.results import Evaluation, load_evaluation
-from pipeline import served
-from pipeline.lineage import Step
+from components.metadata import Step
+from components.serving import versions as served
 
 
 def conclude(console: Console, steps: dict[str, Step], output: Path, serving_dir: Path) -> None:
@@ -18,7 +18,7 @@ def conclude(console: Console, steps: dict[str, Step], output: Path, serving_dir
 
     Args:
         console: where to print.
-        steps: of the run, by node, see `pipeline.lineage`.
+        steps: of the run, by node, see `components.metadata`.
         output: the root of everything the run wrote.
         serving_dir: the folder of the versions of the served model.
 

@@ -20,8 +20,8 @@ def located(config: PipelineConfig) -> PipelineConfig:
     if path is None:
         return config
     # Imported here: Keras takes seconds, and most errors come before.
+    from components.storage.downloads import DownloadError
     from models.checkpoints import locate
-    from models.downloads import DownloadError
 
     try:
         place = os.path.abspath(locate(path))

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from components.data_gate.measures import NOTHING, Measures, distances, measure
 from components.data_gate.options import GateOptions
-from components.dataset import findings, folders, records
+from components.dataset import findings, records
 from components.dataset.findings import Finding
+from components.storage import folders
 from components.transform.preprocessing import decode_image, decode_label
 
 

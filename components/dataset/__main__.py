@@ -93,7 +93,7 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
             f"{arguments.workers}; to fix, give more or leave them out"
         )
     # Imported here: TensorFlow and Beam take ten seconds, and --help needs neither.
-    from components.dataset import build, conversion
+    from components.dataset.building import build, conversion
 
     folder = (arguments.output or _REPOSITORY / "data" / dataset.name).resolve()
     beam_args = arguments.beam_args or [*conversion.LOCAL_BEAM_ARGS]

@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from components.dataset.folders import MANIFEST, tensorflow_reason, unfinished
 from components.errors import DataError
+from components.storage.folders import MANIFEST, tensorflow_reason, unfinished
 
 IMAGE = "image/encoded"
 LABEL = "image/segmentation/class/encoded"

@@ -4,9 +4,9 @@ import json
 
 from tensorflow_model_analysis.proto import config_pb2
 
-from components import signatures
 from components.evaluator.options import EvaluationOptions
 from components.fingerprint import source_fingerprint
+from components.serving import signatures
 from schemas import Dataset
 
 _MODULE = "components.evaluator.metrics"

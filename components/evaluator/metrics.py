@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.signatures import CONFUSION_MATRIX, LABELS_OUT_OF_RANGE, UNDECODABLE
+from components.serving.signatures import CONFUSION_MATRIX, LABELS_OUT_OF_RANGE, UNDECODABLE
 from models import metrics
 
 _MATRIX_NAME = "confusion_matrix"

@@ -12,11 +12,11 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 import schemas
-from components import signatures
 from components.artifacts import PicturesPage
 from components.dataset import records
 from components.evaluator.results import load_evaluation
 from components.report.page import Picture, contact_sheet, render_page
+from components.serving import signatures
 from models import metrics
 
 

@@ -129,7 +129,7 @@ class TrainingOptions:
     # === Augmentation ===
 
     crop_size: int | None = None
-    """Side of the random crops in pixels; None takes `data.crop_size`, the size of the canvas that
+    """Side of the random crops in pixels; None takes `data.canvas_size`, the size that
     whole pictures are validated, judged and served on."""
 
     min_resize: int | None = None

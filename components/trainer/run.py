@@ -13,16 +13,9 @@ import tensorflow_transform as tft
 from absl import logging
 
 import schemas
-from components import signatures
 from components.errors import ConfigError
-from components.trainer import (
-    augmentation,
-    callbacks,
-    curves,
-    distribution,
-    input_fn,
-    optimization,
-)
+from components.serving import signatures
+from components.trainer import augmentation, callbacks, curves, distribution, input_fn, optimization
 from components.trainer.options import TrainingOptions
 from components.transform import preprocessing
 from models import DeepLabV3Plus
@@ -57,8 +50,8 @@ def run_fn(fn_args) -> None:
         val=input_fn.read_records(_files(fn_args.eval_files)),
     )
     statistics = input_fn.dataset_statistics(records.train, records.transform)
-    canvas = (config["crop_size"], config["crop_size"], 3)
-    is_cropped = options.crop_size not in (None, config["crop_size"])
+    canvas = (config["canvas_size"], config["canvas_size"], 3)
+    is_cropped = options.crop_size not in (None, config["canvas_size"])
     build = functools.partial(
         DeepLabV3Plus,
         num_classes=dataset.num_classes,
@@ -69,7 +62,7 @@ def run_fn(fn_args) -> None:
         "dataset": dataset.name,
         "classes": list(dataset.class_names),
         "ignore_label": dataset.ignore_label,
-        "crop_size": config["crop_size"],
+        "canvas_size": config["canvas_size"],
         "model": config["model"],
         "training": dataclasses.asdict(options),
         "training_data": statistics,
@@ -168,7 +161,7 @@ def _train(
                     lambda context: input_fn.training_batches(
                         records.train,
                         records.transform,
-                        _augment(options, description["crop_size"], dataset.ignore_label),
+                        _augment(options, description["canvas_size"], dataset.ignore_label),
                         num_records=statistics["num_pictures"],
                         batch_size=options.batch_size,
                         shuffle_buffer=options.shuffle_buffer,

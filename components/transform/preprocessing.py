@@ -12,7 +12,7 @@ import tensorflow_transform as tft
 
 from components.dataset import records
 
-# Outputs of the graph. B: batch, S: crop size.
+# Outputs of the graph. B: batch, S: side of the canvas.
 IMAGE = "image"  # float32 [B, S, S, 3] in [-1, 1], padded with 0 (the mean pixel, 127.5)
 LABEL = "label"  # int64 [B, S, S], class ids, padded with the ignore label
 SIZE = "size"  # int64 [B, 2], height and width of the picture inside the canvas
@@ -28,10 +28,10 @@ def normalise(image: tf.Tensor) -> tf.Tensor:
     return tf.cast(image, tf.float32) * (2.0 / 255.0) - 1.0
 
 
-def fit_size(height: tf.Tensor, width: tf.Tensor, crop_size: int) -> tf.Tensor:
-    """int32 `[2]`: the size at which a picture fits the crop, aspect kept, never enlarged."""
+def fit_size(height: tf.Tensor, width: tf.Tensor, canvas_size: int) -> tf.Tensor:
+    """int32 `[2]`: the size at which a picture fits the canvas, aspect kept, never enlarged."""
     longest = tf.cast(tf.maximum(height, width), tf.float32)
-    scale = tf.minimum(1.0, tf.cast(crop_size, tf.float32) / longest)
+    scale = tf.minimum(1.0, tf.cast(canvas_size, tf.float32) / longest)
     size = tf.round(tf.cast(tf.stack([height, width]), tf.float32) * scale)
     return tf.maximum(1, tf.cast(size, tf.int32))
 
@@ -56,9 +56,9 @@ def decode_label(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_png(encoded, channels=1)
 
 
-def _letterbox(pixels: tf.Tensor, crop_size: int, method: str) -> tuple[tf.Tensor, tf.Tensor]:
+def _letterbox(pixels: tf.Tensor, canvas_size: int, method: str) -> tuple[tf.Tensor, tf.Tensor]:
     """Shrinks to fit and returns the picture with its new size, both unpadded."""
-    size = fit_size(tf.shape(pixels)[0], tf.shape(pixels)[1], crop_size)
+    size = fit_size(tf.shape(pixels)[0], tf.shape(pixels)[1], canvas_size)
     shrunk = tf.cond(
         tf.reduce_all(size == tf.shape(pixels)[:2]),
         lambda: tf.cast(pixels, tf.float32),
@@ -71,11 +71,11 @@ def _letterbox(pixels: tf.Tensor, crop_size: int, method: str) -> tuple[tf.Tenso
     return shrunk, size
 
 
-def _pad(pixels: tf.Tensor, size: tf.Tensor, crop_size: int, value: float) -> tf.Tensor:
-    """Pads bottom and right to `[crop_size, crop_size, channels]`."""
-    bottom, right = crop_size - size[0], crop_size - size[1]
+def _pad(pixels: tf.Tensor, size: tf.Tensor, canvas_size: int, value: float) -> tf.Tensor:
+    """Pads bottom and right to `[canvas_size, canvas_size, channels]`."""
+    bottom, right = canvas_size - size[0], canvas_size - size[1]
     padded = tf.pad(pixels, [[0, bottom], [0, right], [0, 0]], constant_values=value)
-    return tf.ensure_shape(padded, [crop_size, crop_size, pixels.shape[2]])
+    return tf.ensure_shape(padded, [canvas_size, canvas_size, pixels.shape[2]])
 
 
 def channel_sums(image: tf.Tensor) -> tf.Tensor:
@@ -133,22 +133,22 @@ def preprocessing_fn(
 
     Args:
         inputs: the raw features; `image/encoded` and the mask are string `[B, 1]`.
-        custom_config: `crop_size`, `num_classes`, `ignore_label`.
+        custom_config: `canvas_size`, `num_classes`, `ignore_label`.
     """
-    crop_size = custom_config["crop_size"]
+    canvas_size = custom_config["canvas_size"]
     num_classes = custom_config["num_classes"]
     ignore_label = custom_config["ignore_label"]
 
     def prepare_image(file):
         pixels = decode_image(file)
-        shrunk, size = _letterbox(pixels, crop_size, "bilinear")
-        canvas = normalise(_pad(shrunk, size, crop_size, _PAD_PIXEL))
+        shrunk, size = _letterbox(pixels, canvas_size, "bilinear")
+        canvas = normalise(_pad(shrunk, size, canvas_size, _PAD_PIXEL))
         return canvas, size, tf.shape(pixels)[:2], channel_sums(pixels)
 
     def prepare_label(file):
         pixels = decode_label(file)
-        shrunk, size = _letterbox(pixels, crop_size, "nearest")
-        canvas = tf.cast(_pad(shrunk, size, crop_size, float(ignore_label))[..., 0], tf.int64)
+        shrunk, size = _letterbox(pixels, canvas_size, "nearest")
+        canvas = tf.cast(_pad(shrunk, size, canvas_size, float(ignore_label))[..., 0], tf.int64)
         ids = tf.reshape(tf.cast(pixels, tf.int32), [-1])
         counted = tf.where((ids < num_classes) & (ids != ignore_label), ids, num_classes)
         return canvas, tf.cast(tf.math.bincount(counted, minlength=num_classes + 1), tf.int64)
@@ -157,13 +157,13 @@ def preprocessing_fn(
     (image, size, original_size, sums), is_decodable = _map_tolerant(
         prepare_image,
         tf.reshape(inputs[records.IMAGE], [-1]),
-        (tf.zeros([crop_size, crop_size, 3]), one, one, tf.zeros([6], tf.int64)),
+        (tf.zeros([canvas_size, canvas_size, 3]), one, one, tf.zeros([6], tf.int64)),
     )
     (label, histogram), _ = _map_tolerant(
         prepare_label,
         tf.reshape(inputs[records.LABEL], [-1]),
         (
-            tf.fill([crop_size, crop_size], tf.constant(ignore_label, tf.int64)),
+            tf.fill([canvas_size, canvas_size], tf.constant(ignore_label, tf.int64)),
             tf.zeros([num_classes + 1], tf.int64),
         ),
     )

@@ -10,7 +10,7 @@ from tests.conftest import REPOSITORY
 SCRIPT = """
 import json, pathlib, sys
 from components.fingerprint import source_fingerprint
-modules = ("components.report", "components.trainer", "components.dataset.sample")
+modules = ("components.report", "components.trainer", "components.dataset.sample.rendering")
 changed = {}
 for file in sys.argv[1:]:
     before = {name: source_fingerprint(name) for name in modules}
@@ -24,7 +24,7 @@ CHANGED = {
     "components/pages/page_base.html.jinja": ["components.report"],
     "components/dataset/overview/page.html.jinja": [],
     "components/dataset/records.py": [
-        "components.report", "components.trainer", "components.dataset.sample"
+        "components.report", "components.trainer", "components.dataset.sample.rendering"
     ],
     "models/head.py": ["components.trainer"],
 }  # fmt: skip

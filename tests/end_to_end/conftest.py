@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import lineage
+from components import metadata as lineage
 from tests.conftest import REPOSITORY
 
 _PARTS = ("pipeline", "components", "models", "schemas", "local_runner.py", "kubeflow_runner.py")

@@ -11,7 +11,9 @@ import tensorflow as tf
 from PIL import Image
 
 import schemas
-from components.dataset import folders, records, sample
+from components.dataset import records
+from components.dataset.sample import rendering as sample
+from components.storage import folders
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +126,7 @@ def test_a_colour_that_no_class_has_is_named(checkout, own, tmp_path):
 def test_the_pipeline_trains_judges_and_pushes_it(checkout):
     output = checkout.output.with_name("own")
     changes = (
-        *("data.crop_size=97", "model.width_multiplier=0.5", "model.aspp_depth=32"),
+        *("data.canvas_size=97", "model.width_multiplier=0.5", "model.aspp_depth=32"),
         *("model.decoder_depth=32", "training.initial_weights=null", "training.steps=20"),
         *("training.steps_per_epoch=20", "training.save_every_steps=20", "training.warmup_steps=5"),
         *("evaluation.min_mean_iou=0.05",),

@@ -6,11 +6,11 @@ import tensorflow as tf
 from PIL import Image
 
 import schemas
-from components.dataset.layout import find_layout
+from components import metadata as lineage
+from components.dataset.building.layout import find_layout
 from components.evaluator.results import Evaluation, load_evaluation
 from models import DeepLabV3Plus, metrics
 from models.checkpoints import load_checkpoint
-from pipeline import lineage
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

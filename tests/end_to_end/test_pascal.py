@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from pipeline import lineage
+from components import metadata as lineage
 from tests.end_to_end.conftest import NODES
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
@@ -19,7 +19,7 @@ def arguments(shared_data):
     changes = {
         "data.train_limit": 16,
         "data.val_limit": 12,
-        "data.crop_size": 193,
+        "data.canvas_size": 193,
         "training.steps": 6,
         "training.steps_per_epoch": 6,
         "training.save_every_steps": 2,

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipeline import lineage
+from components import metadata as lineage
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 
@@ -49,7 +49,7 @@ def spans(checkout, shared_data, tmp_path_factory):
 
 def run(checkout, shared_data, folder, *assignments):
     changes = (
-        "data.crop_size=129",
+        "data.canvas_size=129",
         "data.span_window=2",
         "training.steps=2",
         "training.steps_per_epoch=2",

@@ -71,7 +71,7 @@ def test_assignments_come_after_the_other_flags():
         ("training.steps", "expected --set path=value"),
         ("model=1", "expected a value of the configuration"),
         ("model.output_stride=4", "expected model.output_stride to be valid; got 4"),
-        ("data.crop_size=7", "at least 33 pixels; got 7"),
+        ("data.canvas_size=7", "at least 33 pixels; got 7"),
         ("evaluation.min_mean_iou=40", "not a percentage"),
         ("training.distribution=horovod", "training.distribution to be one of one_device"),
         ("training.save_every_steps=3", "a divisor of steps_per_epoch"),

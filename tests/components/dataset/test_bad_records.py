@@ -10,9 +10,12 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from components.data_gate.checks import check_record
-from components.dataset import conversion, folders, prepare, records
+from components.dataset import records
+from components.dataset import source as prepare
+from components.dataset.building import conversion
 from components.errors import DataError
-from tests.components.dataset import corpus
+from components.storage import folders
+from tests.components.dataset.building import corpus
 
 KEYS = ", ".join(records.KEYS)
 

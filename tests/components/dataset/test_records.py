@@ -11,8 +11,10 @@ import tensorflow as tf
 from PIL import Image
 
 import schemas
-from components.dataset import folders, prepare, records
+from components.dataset import records
+from components.dataset import source as prepare
 from components.errors import DataError
+from components.storage import folders
 
 PATTERNS = {"train": "train-*", "val": "val-*"}
 

@@ -7,10 +7,10 @@ from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
 import schemas
-from components import signatures
 from components.evaluator import metrics
 from components.evaluator.config import eval_config
 from components.evaluator.options import EvaluationOptions
+from components.serving import signatures
 from models.confusion import confusion_matrix
 
 CLASSES = ("background", "cat", "dog", "never")

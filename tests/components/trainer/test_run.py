@@ -16,7 +16,8 @@ import tensorflow_transform as tft
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import schemas
-from components.dataset import records, sample
+from components.dataset import records
+from components.dataset.sample import rendering as sample
 from components.errors import ConfigError
 from components.trainer import distribution, input_fn
 from components.trainer.options import TrainingOptions
@@ -70,7 +71,7 @@ def folder(tmp_path_factory) -> Path:
             for record in rendered:
                 writer.write(record.serialize())
         if split == "train":
-            config = {"crop_size": CROP, "num_classes": dataset.num_classes,
+            config = {"canvas_size": CROP, "num_classes": dataset.num_classes,
                       "ignore_label": dataset.ignore_label}  # fmt: skip
             transform_graph(rendered, config, folder / "transform")
     return folder
@@ -90,7 +91,7 @@ class Run:
             "model_run_dir": str(self.folder / "run"),
             "custom_config": {
                 "dataset": "sample",
-                "crop_size": CROP,
+                "canvas_size": CROP,
                 "model": MODEL | {"dropout": dropout},
                 "training": TRAINING | training,
                 "training_dir": str(self.folder / "training"),
@@ -178,7 +179,7 @@ def test_crops_may_be_smaller_than_the_canvas(folder):
     answer = serve(image_bytes=tf.constant([picture.image]))
     assert tf.io.decode_png(answer["mask_bytes"][0]).shape == (CROP, CROP, 1)
     description = run.description()
-    assert (description["crop_size"], description["training"]["crop_size"]) == (CROP, 33)
+    assert (description["canvas_size"], description["training"]["crop_size"]) == (CROP, 33)
 
 
 def test_loss_that_is_no_number_is_refused_and_never_saved(folder):

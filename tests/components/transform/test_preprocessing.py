@@ -14,7 +14,7 @@ from components.dataset import records
 from components.transform import preprocessing
 
 CROP = 65
-CONFIG = {"crop_size": CROP, "num_classes": 4, "ignore_label": 255}
+CONFIG = {"canvas_size": CROP, "num_classes": 4, "ignore_label": 255}
 RAW = {key: tf.io.FixedLenFeature([1], tf.string) for key in (records.IMAGE, records.LABEL)}
 
 

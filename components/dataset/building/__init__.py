@@ -1,0 +1,1 @@
+"""From pictures and masks to records: layouts, file formats, the conversion itself."""

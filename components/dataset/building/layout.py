@@ -1,0 +1,310 @@
+"""Finds the pictures and masks of a data set in the folders that its `dataset.toml` describes."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.dataset.findings import (
+    DUPLICATE,
+    IN_TWO_SPLITS,
+    MISSING_MASK,
+    MISSING_PICTURE,
+    Finding,
+)
+from components.errors import DataError
+from components.storage import folders
+from schemas import Dataset, Split
+
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """The files of one picture and its mask."""
+
+    name: str
+    """Its id: the path below the folder of the pictures, without the ending."""
+    image: str
+    label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The folders of a data set, as found below a folder that the user gave.
+
+    Args:
+        dataset: with its source.
+        roots: the folders that paths start from.
+    """
+
+    dataset: Dataset
+    roots: tuple[Path, ...]
+
+    def pairs(self, split: str, limit: int = 0) -> tuple[list[Pair], list[Finding]]:
+        """The pairs of a split by name, and which pictures or masks are missing or there twice.
+
+        Args:
+            split: its name.
+            limit: at most so many are taken, the first by name; 0 is all.
+
+        Raises:
+            DataError: a folder or a list of names is missing, or there is no picture at all.
+        """
+        described = self.dataset.source.splits[split]
+        images = [_Pattern(self, pattern) for pattern in described.images]
+        masks = [_Pattern(self, pattern) for pattern in described.masks]
+        listed = self._names(split, described)
+        findings = []
+        if listed is None:
+            listed = [name for pattern in images for name in pattern.names()]
+            if not limit:
+                findings += [
+                    Finding(split, name, MISSING_PICTURE, "a mask has no picture of its name")
+                    for name in self._orphans(split, masks, set(listed))
+                ]
+        without = set(self._read(described.without))
+        names = sorted(name for name in listed if name not in without)[: limit or None]
+        if not names:
+            raise DataError(
+                f"expected pictures of the {split} split at "
+                f"{' or '.join(str(pattern) for pattern in images)}; got none; to fix, put them "
+                f"there, or correct schemas/{self.dataset.name}/dataset.toml"
+            )
+        pairs: dict[str, Pair] = {}
+        for name in names:
+            if name in pairs:
+                findings.append(Finding(split, name, DUPLICATE, "this name occurs twice"))
+                continue
+            found = next((files for pattern in images if (files := pattern.files(name))), [])
+            labels = next((files for pattern in masks if (files := pattern.files(name))), [])
+            if not found:
+                places = " or ".join(pattern.place(name) for pattern in images)
+                findings.append(Finding(split, name, MISSING_PICTURE, f"expected a file {places}"))
+            elif not labels:
+                places = " or ".join(pattern.place(name) for pattern in masks)
+                findings.append(Finding(split, name, MISSING_MASK, f"expected a file {places}"))
+            else:
+                pairs[name] = Pair(name, found[0], labels[0])
+                findings += [
+                    Finding(split, name, DUPLICATE, f"{path} beside {files[0]}")
+                    for files in (found, labels)
+                    for path in files[1:]
+                ]
+        return list(pairs.values()), findings
+
+    def _orphans(self, split: str, masks: list["_Pattern"], listed: set[str]) -> list[str]:
+        """The names of masks that have a picture neither in this split nor in another, sorted."""
+        orphans = {name for mask in masks for name in mask.names()} - listed
+        if not orphans:
+            return []
+        # Splits may share a folder of masks, and a picture may have the name of another split's.
+        taken = set()
+        for other, described in self.dataset.source.splits.items():
+            if other != split:
+                pictures = {n for image in self._existing(described.images) for n in image.names()}
+                for mask in self._existing(described.masks):
+                    taken.update(path for n in pictures for path in mask.files(n))
+        return sorted(
+            name
+            for name in orphans
+            if any(not taken.issuperset(mask.files(name)) for mask in masks)
+        )
+
+    def _existing(self, patterns: Sequence[str]) -> list["_Pattern"]:
+        """The patterns whose folders are there: not every split need be."""
+        existing = []
+        for pattern in patterns:
+            with contextlib.suppress(_MissingError):
+                existing.append(_Pattern(self, pattern))
+        return existing
+
+    def _names(self, split: str, described: Split) -> list[str] | None:
+        """The names in the split's lists; several lists may name the same. None without lists.
+
+        Raises:
+            DataError: a list is missing, or there is no name in any.
+        """
+        if not described.names:
+            return None
+        lists = [self._read([path]) for path in described.names]
+        if not any(lists):
+            places = " and ".join(str(self.find(path)) for path in described.names)
+            raise DataError(
+                f"expected the names of the {split} pictures in {places}; got an empty file; "
+                f"to fix, give the folder of a complete {self.dataset.title}"
+            )
+        names, seen = [], set()
+        for listed in lists:
+            names += [name for name in listed if name not in seen]
+            seen.update(listed)
+        return names
+
+    def _read(self, paths: Sequence[str]) -> list[str]:
+        """The names in text files, one a line; a name may hold spaces.
+
+        Raises:
+            DataError: a file is missing or cannot be read.
+        """
+        names = []
+        for found in map(self.find, paths):
+            try:
+                # Editors of Windows put a mark before the first line.
+                lines = found.read_text(encoding="utf-8-sig").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise DataError(
+                    f"expected a text file in UTF-8 with the names of pictures; got {found} "
+                    f"({getattr(error, 'strerror', None) or error}); to fix, write it anew"
+                ) from error
+            names += [line.strip() for line in lines if line.strip()]
+        return names
+
+    def find(self, path: str) -> Path:
+        """A file or folder of the data set, in the first root that has it.
+
+        Raises:
+            DataError: none has, or a root cannot be read.
+        """
+        for root in self.roots:
+            if folders.mode(root / path):
+                return root / path
+        raise _MissingError(
+            f"expected {path} in {' or '.join(map(str, self.roots))}; got no such file; to fix, "
+            f"give the folder of a complete {self.dataset.title}"
+        )
+
+
+class _MissingError(DataError):
+    """A file or folder of the data set is in none of the roots."""
+
+
+class _Pattern:
+    """`folder/*ending` of `schemas.Split`."""
+
+    def __init__(self, layout: Layout, pattern: str):
+        folder, star, self._ending = pattern.rpartition("*")
+        folder, _, self._start = folder.rpartition("/")
+        del star
+        self._folder = str(layout.find(folder)) if folder else str(layout.roots[0])
+        self._endings = (self._ending,) if self._ending else PICTURE_ENDINGS
+        self._listed: dict[str, list[str]] | None = None
+
+    def __str__(self) -> str:
+        return self.place("*")
+
+    def place(self, name: str) -> str:
+        """Where the file of a name is expected."""
+        folder, _, last = name.rpartition("/")
+        return os.path.join(self._folder, folder, f"{self._start}{last}{self._ending}")
+
+    def files(self, name: str) -> list[str]:
+        """The files of a name, sorted: at most one, but for several endings."""
+        if self._ending:
+            path = self.place(name)
+            return [path] if os.path.lexists(path) else []
+        return self._by_name().get(name, [])
+
+    def names(self) -> list[str]:
+        """All names that have files, sorted."""
+        return sorted(self._by_name())
+
+    def _by_name(self) -> dict[str, list[str]]:
+        """The files of each name.
+
+        Raises:
+            DataError: a name is no text.
+        """
+        if self._listed is None:
+            self._listed = {}
+            for path in sorted(folders.walk(self._folder)):
+                name = self._name(path)
+                if name is None:
+                    continue
+                try:
+                    name.encode()
+                except UnicodeEncodeError as error:
+                    raise DataError(
+                        f"expected file names in UTF-8; got {os.fsencode(path)}; to fix, rename it"
+                    ) from error
+                self._listed.setdefault(name, []).append(path)
+        return self._listed
+
+    def _name(self, path: str) -> str | None:
+        folder, last = os.path.split(os.path.relpath(path, self._folder))
+        for ending in self._endings:
+            # Cameras write .JPG.
+            matches = last.endswith(ending) if self._ending else last.lower().endswith(ending)
+            if matches and last.startswith(self._start):
+                name = last[len(self._start) : len(last) - len(ending)]
+                return f"{folder}/{name}" if folder else name
+        return None
+
+
+def find_layout(dataset: Dataset, folder: Path) -> Layout | None:
+    """The layout of a data set below `folder`, which may be any folder on the way to a root.
+
+    Returns None where there is no folder of any split's pictures, nor a picture where they lie in
+    none, so that a caller can see whether it holds records.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    if dataset.source is None:
+        return None
+    with folders.read_errors(folder):
+        children = sorted(path for path in folder.iterdir() if os.path.isdir(path))
+    roots = []
+    for root in dataset.source.roots:
+        parts = Path(root).parts
+        ways = [folder.joinpath(*parts[skip:]) for skip in range(len(parts) + 1)]
+        roots += [way for way in ways if folders.is_folder(way) and way not in roots]
+        # What was downloaded lies in a folder for each archive; others may be closed to us.
+        ways = [way for child in children if (way := child / root) != child]
+        roots += [way for way in ways if os.path.isdir(way) and way not in roots]
+    layout = Layout(dataset, tuple(roots))
+    for split in dataset.source.splits.values():
+        for pattern in split.images:
+            inner = pattern.partition("*")[0].rpartition("/")[0]
+            if inner and any(folders.is_folder(root / inner) for root in roots):
+                return layout
+            if not inner and roots and _Pattern(layout, pattern).names():
+                return layout
+    return None
+
+
+def overlaps(
+    dataset: Dataset, pairs: dict[str, list[Pair]]
+) -> tuple[dict[str, list[Pair]], list[Finding]]:
+    """Takes the pictures out that are in two splits which must not share any, and names them.
+
+    Where files of different splits have the same name, such as `train/1.jpg` and `val/1.jpg`, all
+    names get their split in front, so that a name stays the id of one picture.
+
+    Args:
+        dataset: with its source.
+        pairs: of each split that is to be built.
+    """
+    splits = dataset.source.splits
+    kept, findings, collide = {}, [], False
+    for split, own in pairs.items():
+        strangers = [
+            other
+            for other in kept
+            if split not in splits[other].overlaps and other not in splits[split].overlaps
+        ]
+        place_of = {pair.image: other for other in strangers for pair in kept[other]}
+        findings += [
+            Finding(split, pair.name, IN_TWO_SPLITS, f"it is in {place_of[pair.image]} too")
+            for pair in own
+            if pair.image in place_of
+        ]
+        kept[split] = [pair for pair in own if pair.image not in place_of]
+        taken = {pair.name for other in strangers for pair in kept[other]}
+        collide = collide or any(pair.name in taken for pair in kept[split])
+    if collide:
+        kept = {
+            split: [dataclasses.replace(pair, name=f"{split}/{pair.name}") for pair in own]
+            for split, own in kept.items()
+        }
+    return kept, findings

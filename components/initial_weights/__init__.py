@@ -1,0 +1,1 @@
+"""Where the weights that a network begins with come from."""

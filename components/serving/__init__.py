@@ -1,0 +1,1 @@
+"""What is served: its signatures and export, the check that it serves, and its versions."""

@@ -1,0 +1,54 @@
+"""Which run's steps are told, in a real ML Metadata store in memory."""
+
+import pytest
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components import metadata as lineage
+
+
+@pytest.fixture
+def store():
+    config = mlmd.ConnectionConfig()
+    config.fake_database.SetInParent()
+    return metadata_store.MetadataStore(config)
+
+
+def run(store, pipeline: str, name: str, *nodes: str) -> None:
+    """Leaves what TFX leaves of a run; without nodes, of one that ran nothing."""
+
+    def context(kind: str, called: str) -> mlmd.Context:
+        return mlmd.Context(
+            type_id=store.put_context_type(mlmd.ContextType(name=kind)), name=called
+        )
+
+    step = store.put_execution_type(mlmd.ExecutionType(name="Step"))
+    if not nodes:
+        store.put_contexts([context("pipeline_run", name)])
+    for node in nodes:
+        contexts = [
+            context("pipeline", pipeline),
+            context("pipeline_run", name),
+            context("node", f"{pipeline}.{node}"),
+        ]
+        execution = mlmd.Execution(type_id=step, last_known_state=mlmd.Execution.COMPLETE)
+        store.put_execution(execution, [], contexts, reuse_context_if_already_exist=True)
+
+
+def test_nothing_has_run(store):
+    assert lineage.newest_run(store) == 0
+    assert lineage.latest_run(store) == {}
+
+
+def test_latest_run_is_that_of_the_pipeline_and_since_then(store):
+    run(store, "deeplab-sample", "first", "Trainer")
+    before = lineage.newest_run(store)
+    assert set(lineage.latest_run(store, "deeplab-sample")) == {"Trainer"}
+    assert lineage.latest_run(store, "deeplab-sample", since=before) == {}
+    run(store, "deeplab-sample", "second", "Trainer", "Pusher")
+    run(store, "deeplab-pascal", "third", "Evaluator")
+    run(store, "deeplab-sample", "fourth")
+    found = lineage.latest_run(store, "deeplab-sample", since=before)
+    assert set(found) == {"Trainer", "Pusher"}
+    assert found["Pusher"].state == "complete"
+    assert set(lineage.latest_run(store)) == {"Evaluator"}
