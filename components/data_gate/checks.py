@@ -9,10 +9,9 @@ import tensorflow as tf
 
 from components.data_gate.measures import NOTHING, Measures, distances, measure
 from components.data_gate.options import GateOptions
-from components.dataset import findings, records
-from components.dataset.findings import Finding
-from components.storage import folders
-from components.transform.preprocessing import decode_image, decode_label
+from components.dataset import records
+from components.dataset.examination import decoding, findings
+from components.dataset.examination.findings import Finding
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,8 +45,8 @@ def check_record(serialized: bytes, split: str, num_classes: int, ignore_label: 
         found.append(Finding(split, filename, cause, detail))
 
     for key, decode, corrupt in (
-        (records.IMAGE, decode_image, findings.CORRUPT_PICTURE),
-        (records.LABEL, decode_label, findings.CORRUPT_MASK),
+        (records.IMAGE, decoding.decode_image, findings.CORRUPT_PICTURE),
+        (records.LABEL, decoding.decode_label, findings.CORRUPT_MASK),
     ):
         encoded = first(key)
         if encoded is None:
@@ -56,7 +55,7 @@ def check_record(serialized: bytes, split: str, num_classes: int, ignore_label: 
         try:
             decoded[key] = decode(encoded).numpy()
         except tf.errors.OpError as error:
-            add(corrupt, f"{key}: {folders.tensorflow_reason(error)}")
+            add(corrupt, f"{key}: {decoding.reason(error)}")
     if records.LABEL in decoded and not _holds_ids(first(records.LABEL)):
         add(findings.UNSUITABLE_MASK, f"expected an 8-bit grey PNG of class ids in {records.LABEL}")
         del decoded[records.LABEL]

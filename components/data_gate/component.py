@@ -17,7 +17,7 @@ from components.artifacts import DataReport
 from components.data_gate import measures
 from components.data_gate.checks import check_record, drift, repeated
 from components.data_gate.options import GateOptions
-from components.dataset.findings import (
+from components.dataset.examination.findings import (
     ACCEPTABLE,
     Finding,
     counts_by_cause,

@@ -15,16 +15,15 @@ from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
-import tensorflow as tf
 from absl import logging
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components.dataset import findings
 from components.dataset.building.layout import Layout, Pair, overlaps
 from components.dataset.building.pairs import read_pair
-from components.dataset.findings import Finding
+from components.dataset.examination import findings
+from components.dataset.examination.findings import Finding
 from components.errors import ConfigError, DataError
-from components.storage import folders
+from components.storage import folders, tfrecords
 from schemas import Dataset
 
 LOCAL_BEAM_ARGS = ("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",)
@@ -76,7 +75,7 @@ def _write_shard(shard: _Shard, dataset: Dataset) -> None:
     """Writes a shard's file, and beside it what is in it."""
     written, digest = _Written(shard.split), hashlib.sha256()
     try:
-        with tf.io.TFRecordWriter(shard.path) as writer:
+        with tfrecords.Writer(shard.path) as writer:
             for pair in shard.pairs:
                 reading = read_pair(pair, dataset)
                 written.findings += [
@@ -91,9 +90,9 @@ def _write_shard(shard: _Shard, dataset: Dataset) -> None:
                 written.sizes[f"{reading.record.width}x{reading.record.height}"] += 1
                 if reading.rewritten:
                     written.rewritten[reading.rewritten] += 1
-    except (tf.errors.OpError, OSError) as error:
+    except OSError as error:
         # As a value: an exception would reach the caller wrapped in each engine's own way.
-        written.failure = folders.tensorflow_reason(error)
+        written.failure = f"{shard.path}: {error.strerror}"
         Path(shard.path).unlink(missing_ok=True)  # So that there is room to say it.
     written.digests = [f"{os.path.basename(shard.path)} {digest.hexdigest()}"]
     with contextlib.suppress(OSError):  # The caller sees that this file is not whole.

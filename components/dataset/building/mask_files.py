@@ -7,8 +7,8 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from components.dataset import findings
 from components.dataset.building.picture_files import PNG, ProblemError, opened, png_chunks
+from components.dataset.examination import findings
 from schemas import Dataset
 
 _PNG_BITS = 24  # where a PNG file says how many bits each value has

@@ -6,10 +6,10 @@ import hashlib
 import numpy as np
 from PIL import Image
 
-from components.dataset import findings
 from components.dataset.building.layout import Pair
 from components.dataset.building.mask_files import read_mask
 from components.dataset.building.picture_files import Picture, ProblemError, check_picture, times
+from components.dataset.examination import findings
 from components.dataset.records import Record
 from schemas import Dataset
 
@@ -20,7 +20,7 @@ class Reading:
 
     record: Record | None
     problems: list[tuple[str, str]]
-    """Causes and details, see `components.dataset.findings`; empty where there is a record."""
+    """Causes and details, see `findings`; empty where there is a record."""
     pixels_256: np.ndarray
     """How many pixels each label has."""
     rewritten: str

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageOps
 
-from components.dataset import findings
+from components.dataset.examination import findings
 
 PNG = b"\x89PNG\r\n\x1a\n"
 """What a PNG file starts with."""
@@ -31,7 +31,7 @@ _MAX_PIXELS = 100_000_000
 
 
 class ProblemError(Exception):
-    """What is wrong with a file: cause, see `components.dataset.findings`, and detail."""
+    """What is wrong with a file: cause, see `findings`, and detail."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from components.dataset import findings, records
+from components.dataset import records
+from components.dataset.examination import findings
 from schemas import Dataset
 
 NEARLY_EMPTY_SHARE = 0.005
@@ -159,7 +160,7 @@ def _read_image(encoded: bytes, found: Examined) -> None:
 
 
 def _read_label(encoded: bytes, found: Examined) -> None:
-    """The labels as `components.transform.preprocessing.decode_label` gives them."""
+    """The labels as `components.transform.decoding.decode_label` gives them."""
     with Image.open(io.BytesIO(encoded)) as image:
         if image.format != "PNG":
             raise _UnsuitableMaskError(f"expected a grey PNG of class ids, got {image.format}")

@@ -14,7 +14,8 @@ from google.protobuf.message import DecodeError
 from PIL import Image
 
 from components import pictures
-from components.dataset import findings, records
+from components.dataset import records
+from components.dataset.examination import findings
 from components.dataset.overview import examine
 from components.dataset.overview.examine import Examined, Suspicion
 from components.errors import DataError

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from components.dataset import findings
+from components.dataset.examination import findings
 from components.dataset.overview import examine
 from components.dataset.overview.survey import SplitSurvey, Survey
 from schemas import Dataset

@@ -12,7 +12,7 @@ from PIL import Image
 from components.data_gate.checks import check_record, drift, repeated
 from components.data_gate.measures import NOTHING, measure
 from components.data_gate.options import GateOptions
-from components.dataset.findings import Finding
+from components.dataset.examination.findings import Finding
 from components.dataset.records import FILENAME, HEIGHT, IMAGE, LABEL, Record
 
 

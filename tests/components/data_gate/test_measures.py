@@ -9,7 +9,7 @@ from scipy.spatial import distance
 from components.data_gate import measures
 from components.data_gate.measures import NOTHING, distances, divergence, from_json, measure
 from components.data_gate.options import GateOptions
-from components.dataset.findings import ACCEPTABLE
+from components.dataset.examination.findings import ACCEPTABLE
 
 
 def image(height, width, value=0):

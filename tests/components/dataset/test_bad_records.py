@@ -145,7 +145,7 @@ BAD = {
         lambda f: [path.unlink() for path in f.glob("val-*")],
         r"matching 'val-\*' for the val split in .*; got none; to fix, .*data\.val_pattern",
     ),
-    "newest span without a file to measure on": (
+    "span without a file to measure on": (
         second_span_without_val,
         r"matching 'val-\*' for the val split in .*/span-10; got none",
     ),
@@ -155,7 +155,7 @@ BAD = {
     ),
     "a few bytes": (
         lambda f: first(f).write_text("hi"),
-        NOT_RECORDS.format(name="train-00000.*", why="it is cut off or damaged after 0 records"),
+        NOT_RECORDS.format(name="train-00000.*", why="truncated record at 0"),
     ),
     "file that is cut off in its first record": (
         lambda f: cut(first(f, "val"), 9),

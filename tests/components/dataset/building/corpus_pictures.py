@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from components.dataset import findings
+from components.dataset.examination import findings
 from tests.components.dataset.building.corpus import (
     GREY_HW,
     IMAGE,

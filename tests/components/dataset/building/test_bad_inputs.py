@@ -9,10 +9,10 @@ import pytest
 from components.dataset import records
 from components.dataset.building import conversion
 from components.dataset.building.layout import find_layout
-from components.dataset.findings import DUPLICATE
+from components.dataset.examination.decoding import decode_image, decode_label
+from components.dataset.examination.findings import DUPLICATE
 from components.errors import ConfigError, DataError
 from components.storage import folders
-from components.transform.preprocessing import decode_image, decode_label
 from tests.components.dataset.building import corpus
 from tests.components.dataset.building.corpus_folders import BAD_FOLDERS, FOLDERS, NO_FOLDERS
 from tests.components.dataset.building.corpus_masks import BAD_MASKS, MASKS

@@ -12,7 +12,7 @@ from PIL import Image
 
 import schemas
 from components import pictures
-from components.dataset import findings
+from components.dataset.examination import findings
 from components.dataset.overview import examine
 from components.dataset.overview.examine import Suspicion
 from components.dataset.overview.page import render

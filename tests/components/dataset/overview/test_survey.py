@@ -10,7 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 import schemas
-from components.dataset import findings, records
+from components.dataset import records
+from components.dataset.examination import findings
 from components.dataset.overview import examine
 from components.dataset.overview.survey import THUMBNAIL_SIDE, survey
 from components.dataset.overview.verdict import ignored_share
