@@ -24,7 +24,7 @@ class GateOptions:
     """The same for the longer side of the pictures."""
 
     max_brightness_distance: float = 0.2
-    """The same for the mean grey value of the pictures."""
+    """The same for the mean of the pictures' RGB values."""
 
     def __post_init__(self):
         unknown = [cause for cause in self.accept if cause not in ACCEPTABLE]

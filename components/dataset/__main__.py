@@ -14,6 +14,7 @@ from absl import logging as absl_logging
 from rich.console import Console
 
 import schemas
+from components import texts
 from components.errors import ConfigError, DataError, exit_codes
 
 _DATA = Path("data")
@@ -125,7 +126,9 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
         beam_args=beam_args,
     )
     for split, described in manifest["splits"].items():
-        console.print(f"{split:<10} {described['records']} pictures", highlight=False)
+        console.print(
+            f"{split:<10} {texts.counted(described['records'], 'picture')}", highlight=False
+        )
         for key, label in (("rewritten", "rewritten"), ("left_out", "left out")):
             for cause, count in described[key].items():
                 console.print(f"{'':<10} {count} {label}: {cause}", highlight=False)

@@ -90,7 +90,7 @@ def test_what_can_go_into_a_record_as_it_is_does(tmp_path, output):
 def test_what_is_bad_is_named_and_can_be_left_out(case, tmp_path, output):
     root = made(case, tmp_path)
     with pytest.raises(
-        DataError, match=r"expected . pictures fit for training; got 1 × "
+        DataError, match=r"expected . pictures? fit for training; got 1 × "
     ) as caught:
         convert(root, case.layout, output)
     report = output.with_name("records.findings.json")
