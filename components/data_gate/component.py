@@ -14,10 +14,10 @@ from tfx.types import artifact_utils
 
 import schemas
 from components.artifacts import DataReport
-from components.data_gate import measures
 from components.data_gate.checks import check_record, drift, repeated
 from components.data_gate.options import GateOptions
-from components.dataset.findings import (
+from components.dataset.examination import measures
+from components.dataset.examination.findings import (
     ACCEPTABLE,
     Finding,
     counts_by_cause,

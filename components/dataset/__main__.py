@@ -14,9 +14,11 @@ from absl import logging as absl_logging
 from rich.console import Console
 
 import schemas
+from components import texts
 from components.errors import ConfigError, DataError, exit_codes
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
+_DATA = Path("data")
+"""Below the current folder: the package may be installed where nothing can be written."""
 
 _EXIT_CODES = """exit codes: 0 done; 1 crash; 2 bad configuration, or no room to write; 3 bad data;
 6 download failed"""
@@ -36,14 +38,11 @@ def _parse_arguments() -> argparse.Namespace:
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    names = ", ".join(schemas.available())
-    build.add_argument("name", help=f"a folder under schemas/: {names}")
+    _add_dataset(build)
     build.add_argument(
         "--source", type=Path, help="folder of the pictures; left out, they are downloaded"
     )
-    build.add_argument(
-        "--output", type=Path, help="folder of the records (default: data/<name> beside the code)"
-    )
+    build.add_argument("--output", type=Path, help="folder of the records (default: data/<name>)")
     build.add_argument(
         "--split",
         dest="splits",
@@ -54,8 +53,8 @@ def _parse_arguments() -> argparse.Namespace:
     build.add_argument(
         "--downloads",
         type=Path,
-        default=_REPOSITORY / "data" / "downloads",
-        help="folder that archives are kept in (default: data/downloads beside the code)",
+        default=_DATA / "downloads",
+        help="folder that archives are kept in (default: %(default)s)",
     )
     build.add_argument(
         "--on-error",
@@ -76,14 +75,28 @@ def _parse_arguments() -> argparse.Namespace:
         help="an option for Beam, such as --beam-arg=--runner=FlinkRunner; may be repeated",
     )
     inspect = commands.add_parser("inspect", help="write an HTML page about the records")
-    inspect.add_argument("name", help=f"a folder under schemas/: {names}")
+    _add_dataset(inspect)
     inspect.add_argument(
-        "--records", type=Path, help="folder of the records (default: data/<name> beside the code)"
+        "--records", type=Path, help="folder of the records (default: data/<name>)"
     )
     inspect.add_argument(
         "--output", type=Path, help="the page (default: <name>.html beside the records' folder)"
     )
     return parser.parse_args()
+
+
+def _add_dataset(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", help=f"of the data set, such as {', '.join(schemas.available())}")
+    command.add_argument(
+        "--schemas",
+        dest="folders",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="folder of more descriptions, each a folder of its data set's name that holds "
+        "dataset.toml and schema.pbtxt; may be repeated",
+    )
 
 
 def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Console) -> None:
@@ -95,7 +108,7 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
     # Imported here: TensorFlow and Beam take ten seconds, and --help needs neither.
     from components.dataset.building import build, conversion
 
-    folder = (arguments.output or _REPOSITORY / "data" / dataset.name).resolve()
+    folder = (arguments.output or _DATA / dataset.name).resolve()
     beam_args = arguments.beam_args or [*conversion.LOCAL_BEAM_ARGS]
     if arguments.workers > 1:
         beam_args += [
@@ -113,7 +126,9 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
         beam_args=beam_args,
     )
     for split, described in manifest["splits"].items():
-        console.print(f"{split:<10} {described['records']} pictures", highlight=False)
+        console.print(
+            f"{split:<10} {texts.counted(described['records'], 'picture')}", highlight=False
+        )
         for key, label in (("rewritten", "rewritten"), ("left_out", "left out")):
             for cause, count in described[key].items():
                 console.print(f"{'':<10} {count} {label}: {cause}", highlight=False)
@@ -128,7 +143,7 @@ def _inspect(arguments: argparse.Namespace, dataset: schemas.Dataset, console: C
     from components.dataset import records
     from components.dataset.overview import page, survey
 
-    folder = (arguments.records or _REPOSITORY / "data" / dataset.name).resolve()
+    folder = (arguments.records or _DATA / dataset.name).resolve()
     files = records.record_files(folder, "*-*-of-*")
     if not files:
         raise DataError(
@@ -165,7 +180,7 @@ def main() -> None:
     _quiet_libraries()
     console = Console(soft_wrap=True)
     with exit_codes(console):
-        dataset = schemas.load(arguments.name)
+        dataset = schemas.load(arguments.name, arguments.folders)
         {"build": _build, "inspect": _inspect}[arguments.command](arguments, dataset, console)
 
 

@@ -6,14 +6,11 @@ import fcntl
 import glob
 import json
 import os
-import re
 import shutil
 import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-
-import tensorflow as tf
 
 from components.errors import ConfigError, DataError
 
@@ -169,8 +166,6 @@ def disk_errors(place: Path) -> Iterator[None]:
     """
     try:
         yield
-    except tf.errors.OpError as error:
-        raise _no_room(place, tensorflow_reason(error)) from error
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
@@ -181,12 +176,6 @@ def _no_room(place: Path | str, reason: str) -> ConfigError:
     return ConfigError(
         f"expected to write to {place}; got {reason}; to fix, make room or choose another place"
     )
-
-
-def tensorflow_reason(error: Exception) -> str:
-    """What TensorFlow says is wrong, without the name of its device and operation."""
-    message = getattr(error, "message", None) or str(error) or type(error).__name__
-    return re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", message.splitlines()[0])
 
 
 def walk(folder: str, above: frozenset[tuple[int, int]] | None = None) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Makes TFRecords of a data set: fetches what is missing, converts, writes them whole or not."""
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -13,12 +12,11 @@ from absl import logging
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-import schemas
 from components.dataset import records
 from components.dataset.building import conversion
 from components.dataset.building.layout import Layout, find_layout
+from components.dataset.building.origin import origin
 from components.errors import ConfigError, DataError, DownloadFailedError
-from components.fingerprint import source_fingerprint
 from components.storage import folders
 from components.storage.archives import ArchiveError, unpack
 from components.storage.downloads import DownloadError, download
@@ -65,7 +63,7 @@ def build(
         raise ConfigError(
             f"expected splits of {dataset.name}, {', '.join(described) or 'which has none'}; got "
             f"{', '.join(unknown)}; to fix, choose one, or describe it under [source.splits] in "
-            f"schemas/{dataset.name}/dataset.toml"
+            f"the dataset.toml of {dataset.name}"
         )
     if source is None:
         with folders.disk_errors(downloads):
@@ -135,36 +133,9 @@ def pictures_in(dataset: Dataset, folder: Path) -> Layout:
         raise DataError(
             f"expected the pictures of {dataset.title} in {folder}, as {' and '.join(wanted)}; got "
             f"{'none there' if there else 'no such folder'}; to fix, give the folder "
-            f"that holds them, or correct schemas/{dataset.name}/dataset.toml"
+            f"that holds them, or correct the dataset.toml of {dataset.name}"
         )
     return layout
-
-
-def origin(
-    layout: Layout,
-    splits: Sequence[str],
-    limits: dict[str, int],
-    on_error: str = "fail",
-    shards: int | None = None,
-) -> str:
-    """A hash of all that records are made from: code, description, and every file's size and time.
-
-    Raises:
-        DataError: see `Layout.pairs`.
-    """
-    digest = hashlib.sha256()
-    digest.update(schemas.digest(layout.dataset.name).encode())
-    digest.update(source_fingerprint("components.dataset.building.conversion").encode())
-    digest.update(json.dumps([str(layout.roots), limits, on_error, shards]).encode())
-    for split in splits:
-        pairs, found = layout.pairs(split, limits.get(split, 0))
-        digest.update(f"{split} {len(found)}\n".encode())
-        for pair in pairs:
-            for path in (pair.image, pair.label):
-                with contextlib.suppress(OSError):  # Said with the path when it is converted.
-                    status = os.stat(path)
-                    digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:12]
 
 
 @contextlib.contextmanager

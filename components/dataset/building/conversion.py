@@ -14,17 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import apache_beam as beam
-import numpy as np
-import tensorflow as tf
 from absl import logging
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components.dataset import findings
+from components import texts
 from components.dataset.building.layout import Layout, Pair, overlaps
 from components.dataset.building.pairs import read_pair
-from components.dataset.findings import Finding
+from components.dataset.examination import findings
+from components.dataset.examination.findings import Finding
+from components.dataset.examination.measures import NOTHING, Measures, from_json
 from components.errors import ConfigError, DataError
-from components.storage import folders
+from components.storage import folders, tfrecords
 from schemas import Dataset
 
 LOCAL_BEAM_ARGS = ("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",)
@@ -43,7 +43,7 @@ class _Shard:
     pairs: tuple[Pair, ...]
 
     @property
-    def told(self) -> Path:
+    def summary(self) -> Path:
         """The file that says what became of it."""
         return Path(f"{self.path}.json")
 
@@ -53,8 +53,7 @@ class _Written:
     """What one shard, or all shards of a split, hold."""
 
     split: str
-    count: int = 0
-    pixels_256: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(256, np.int64))
+    measures: Measures = NOTHING
     sizes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     rewritten: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     digests: list[str] = dataclasses.field(default_factory=list)
@@ -64,8 +63,7 @@ class _Written:
 
     def add(self, other: "_Written") -> None:
         """Adds up two shards of a split."""
-        self.count += other.count
-        self.pixels_256 = self.pixels_256 + other.pixels_256
+        self.measures += other.measures
         self.sizes += other.sizes
         self.rewritten += other.rewritten
         self.digests += other.digests
@@ -76,7 +74,7 @@ def _write_shard(shard: _Shard, dataset: Dataset) -> None:
     """Writes a shard's file, and beside it what is in it."""
     written, digest = _Written(shard.split), hashlib.sha256()
     try:
-        with tf.io.TFRecordWriter(shard.path) as writer:
+        with tfrecords.Writer(shard.path) as writer:
             for pair in shard.pairs:
                 reading = read_pair(pair, dataset)
                 written.findings += [
@@ -86,18 +84,17 @@ def _write_shard(shard: _Shard, dataset: Dataset) -> None:
                     continue
                 digest.update(reading.digest.encode())
                 writer.write(reading.record.serialize())
-                written.count += 1
-                written.pixels_256 += reading.pixels_256
-                written.sizes[f"{reading.record.width}x{reading.record.height}"] += 1
+                written.measures += reading.measures
+                written.sizes[texts.size(reading.record.width, reading.record.height)] += 1
                 if reading.rewritten:
                     written.rewritten[reading.rewritten] += 1
-    except (tf.errors.OpError, OSError) as error:
+    except OSError as error:
         # As a value: an exception would reach the caller wrapped in each engine's own way.
-        written.failure = folders.tensorflow_reason(error)
+        written.failure = f"{shard.path}: {error.strerror}"
         Path(shard.path).unlink(missing_ok=True)  # So that there is room to say it.
     written.digests = [f"{os.path.basename(shard.path)} {digest.hexdigest()}"]
     with contextlib.suppress(OSError):  # The caller sees that this file is not whole.
-        shard.told.write_text(_to_json(written))
+        shard.summary.write_text(_to_json(written))
 
 
 def convert(
@@ -147,13 +144,13 @@ def convert(
         whole = [
             problem
             for name, split in splits.items()
-            if split.count and name != "val"
+            if split.measures.records and name != "val"
             for problem in findings.split_problems(
-                name, split.pixels_256, dataset.class_names, dataset.ignore_label
+                name, split.measures.pixels_256, dataset.class_names, dataset.ignore_label
             )
         ]
         _report(report, found + whole)
-        empty = [name for name, split in splits.items() if not split.count]
+        empty = [name for name, split in splits.items() if not split.measures.records]
         if whole or (found and (on_error == "fail" or empty)):
             total = sum(map(len, pairs.values()))
             advice = (
@@ -163,7 +160,7 @@ def convert(
                 f"build {dataset.name} --on-error=skip"
             )
             raise DataError(
-                f"expected {total} pictures fit for training; got "
+                f"expected {texts.counted(total, 'picture')} fit for training; got "
                 f"{findings.describe(whole + found, str(report))}\n"
                 f"to fix, {advice}; the list is in {report}"
             )
@@ -175,7 +172,11 @@ def convert(
         (unfinished / folders.MANIFEST).write_text(json.dumps(manifest, indent=2))
     if found:
         left_out = sum(sum(each["left_out"].values()) for each in manifest["splits"].values())
-        logging.info("%d pictures left out: %s", left_out, findings.describe(found, str(report)))
+        logging.info(
+            "%s left out: %s",
+            texts.counted(left_out, "picture"),
+            findings.describe(found, str(report)),
+        )
     return manifest
 
 
@@ -217,16 +218,16 @@ def _write(
     splits = {split: _Written(split) for split in pairs}
     for shard in work:
         try:
-            written = _from_json(shard.told.read_text())
+            written = _from_json(shard.summary.read_text())
         except (OSError, ValueError):
-            written = _Written(shard.split, failure=f"{shard.told}: not whole")
+            written = _Written(shard.split, failure=f"{shard.summary}: not whole")
         if written.failure:
             raise ConfigError(
                 f"expected to write the records; got {written.failure}; to fix, make room there or "
                 "choose another folder"
             )
         splits[shard.split].add(written)
-        shard.told.unlink()
+        shard.summary.unlink()
     for split in splits.values():
         split.digests.sort()
         split.findings.sort(key=lambda finding: finding.filename)
@@ -235,7 +236,7 @@ def _write(
 
 def _to_json(written: _Written) -> str:
     values = {field.name: getattr(written, field.name) for field in dataclasses.fields(written)}
-    values["pixels_256"] = written.pixels_256.tolist()
+    values["measures"] = written.measures.to_json()
     values["findings"] = [dataclasses.asdict(finding) for finding in written.findings]
     return json.dumps(values)
 
@@ -245,7 +246,7 @@ def _from_json(line: str) -> _Written:
     return _Written(
         **values
         | {
-            "pixels_256": np.array(values["pixels_256"], np.int64),
+            "measures": from_json(values["measures"]),
             "sizes": collections.Counter(values["sizes"]),
             "rewritten": collections.Counter(values["rewritten"]),
             "findings": [Finding(**finding) for finding in values["findings"]],
@@ -255,14 +256,15 @@ def _from_json(line: str) -> _Written:
 
 def _describe(split: _Written, dataset: Dataset, found: list[Finding]) -> dict:
     """A split's part of the manifest."""
+    pixels_256 = split.measures.pixels_256
     return {
-        "records": split.count,
+        "records": split.measures.records,
         "class_pixels": {
-            name: int(split.pixels_256[label])
+            name: int(pixels_256[label])
             for label, name in enumerate(dataset.class_names)
             if label != dataset.ignore_label
         },
-        "ignored_pixels": int(split.pixels_256[dataset.ignore_label]),
+        "ignored_pixels": int(pixels_256[dataset.ignore_label]),
         "sizes": dict(sorted(split.sizes.items(), key=lambda item: (-item[1], item[0]))),
         "rewritten": dict(sorted(split.rewritten.items())),
         "left_out": _left_out([f for f in found if f.split == split.split]),

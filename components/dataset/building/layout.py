@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.dataset.findings import (
+from components.dataset.examination.findings import (
     DUPLICATE,
     IN_TWO_SPLITS,
     MISSING_MASK,
@@ -70,7 +70,7 @@ class Layout:
             raise DataError(
                 f"expected pictures of the {split} split at "
                 f"{' or '.join(str(pattern) for pattern in images)}; got none; to fix, put them "
-                f"there, or correct schemas/{self.dataset.name}/dataset.toml"
+                f"there, or correct the dataset.toml of {self.dataset.name}"
             )
         pairs: dict[str, Pair] = {}
         for name in names:

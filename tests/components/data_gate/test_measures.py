@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.spatial import distance
 
-from components.data_gate import measures
-from components.data_gate.measures import NOTHING, distances, divergence, from_json, measure
+from components.data_gate.measures import distances, divergence
 from components.data_gate.options import GateOptions
-from components.dataset.findings import ACCEPTABLE
+from components.dataset.examination import measures
+from components.dataset.examination.findings import ACCEPTABLE
+from components.dataset.examination.measures import NOTHING, from_json, measure
 
 
 def image(height, width, value=0):
@@ -71,7 +72,7 @@ def test_the_longer_side_counts_four_bins_for_each_doubling(height, width, expec
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0, 0), (7, 0), (8, 1), (255, 31)])
-def test_brightness_bins_hold_eight_grey_values_each(value, expected):
+def test_brightness_bins_hold_eight_values_each(value, expected):
     brightness = measure(image(2, 2, value), label(2, 2)).brightness
     assert len(brightness) == measures.BRIGHTNESS_BINS
     assert np.flatnonzero(brightness).tolist() == [expected]

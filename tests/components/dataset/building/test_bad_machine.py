@@ -64,7 +64,7 @@ def start_writing(folder):
             sys.executable,
             "-c",
             "import pathlib, sys\n"
-            "from components.dataset import folders\n"
+            "from components.storage import folders\n"
             "with folders.unfinished(pathlib.Path(sys.argv[1])) as new:\n"
             "    (new / 'half').write_text('half')\n"
             "    print(new, flush=True)\n"

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from components.dataset import findings
-from components.dataset.findings import Finding, describe, label_problems, split_problems
+from components.dataset.examination import findings
+from components.dataset.examination.findings import (
+    Finding,
+    describe,
+    label_problems,
+    split_problems,
+)
 
 NAMES = ("background", "cat", "dog")
 
