@@ -11,7 +11,6 @@ from components.data_gate.measures import NOTHING, Measures, distances, measure
 from components.data_gate.options import GateOptions
 from components.dataset import findings, records
 from components.dataset.findings import Finding
-from components.storage import folders
 from components.transform.preprocessing import decode_image, decode_label
 
 
@@ -56,7 +55,7 @@ def check_record(serialized: bytes, split: str, num_classes: int, ignore_label: 
         try:
             decoded[key] = decode(encoded).numpy()
         except tf.errors.OpError as error:
-            add(corrupt, f"{key}: {folders.tensorflow_reason(error)}")
+            add(corrupt, f"{key}: {records.tensorflow_reason(error)}")
     if records.LABEL in decoded and not _holds_ids(first(records.LABEL)):
         add(findings.UNSUITABLE_MASK, f"expected an 8-bit grey PNG of class ids in {records.LABEL}")
         del decoded[records.LABEL]

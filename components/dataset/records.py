@@ -8,6 +8,7 @@ import glob
 import gzip
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from components.errors import DataError
-from components.storage.folders import MANIFEST, tensorflow_reason, unfinished
+from components.storage.folders import MANIFEST, not_writable, unfinished
 
 IMAGE = "image/encoded"
 LABEL = "image/segmentation/class/encoded"
@@ -84,17 +85,21 @@ def write_records(
 
     Raises:
         DataError: a split has no record.
+        ConfigError: see `unfinished`.
     """
     with unfinished(folder) as new:
         counts = {}
         for split, records in splits.items():
             names = [f"{split}-{i:05d}-of-{shards:05d}.tfrecord" for i in range(shards)]
-            writers = [tf.io.TFRecordWriter(str(new / name)) for name in names]
             count = 0
-            for count, record in enumerate(records, start=1):
-                writers[(count - 1) % shards].write(record.serialize())
-            for writer in writers:
-                writer.close()
+            try:
+                writers = [tf.io.TFRecordWriter(str(new / name)) for name in names]
+                for count, record in enumerate(records, start=1):
+                    writers[(count - 1) % shards].write(record.serialize())
+                for writer in writers:
+                    writer.close()
+            except tf.errors.OpError as error:
+                raise not_writable(folder, tensorflow_reason(error)) from error
             if not count:
                 raise DataError(
                     f"expected at least one record in split '{split}'; got none; "
@@ -134,6 +139,12 @@ def read_examples(files: list[str]) -> Iterator[tf.train.Example]:
                 yield tf.train.Example.FromString(serialized.numpy())
         except (tf.errors.OpError, DecodeError) as error:
             raise _unreadable(path, tensorflow_reason(error)) from error
+
+
+def tensorflow_reason(error: Exception) -> str:
+    """What TensorFlow says is wrong, without the name of its device and operation."""
+    message = getattr(error, "message", None) or str(error) or type(error).__name__
+    return re.sub(r"^\{\{.*?\}\} | \[Op:.*", "", message.splitlines()[0])
 
 
 def _dataset(path: str) -> tf.data.Dataset:

@@ -23,6 +23,7 @@ from components.dataset import findings
 from components.dataset.building.layout import Layout, Pair, overlaps
 from components.dataset.building.pairs import read_pair
 from components.dataset.findings import Finding
+from components.dataset.records import tensorflow_reason
 from components.errors import ConfigError, DataError
 from components.storage import folders
 from schemas import Dataset
@@ -93,7 +94,7 @@ def _write_shard(shard: _Shard, dataset: Dataset) -> None:
                     written.rewritten[reading.rewritten] += 1
     except (tf.errors.OpError, OSError) as error:
         # As a value: an exception would reach the caller wrapped in each engine's own way.
-        written.failure = folders.tensorflow_reason(error)
+        written.failure = tensorflow_reason(error)
         Path(shard.path).unlink(missing_ok=True)  # So that there is room to say it.
     written.digests = [f"{os.path.basename(shard.path)} {digest.hexdigest()}"]
     with contextlib.suppress(OSError):  # The caller sees that this file is not whole.
