@@ -182,7 +182,7 @@ TRAIN = "train-00000-of-00001.tfrecord"
 
 
 @pytest.mark.parametrize(
-    ("files", "stranger"),
+    ("files", "other"),
     [
         ({folders.MANIFEST: '{"name": "web app"}'}, "no manifest.json of records"),
         ({folders.MANIFEST: "{", TRAIN: ""}, "no manifest.json of records"),
@@ -194,12 +194,12 @@ TRAIN = "train-00000-of-00001.tfrecord"
         ({folders.MANIFEST: OLD, "more.tfrecord/1.jpg": ""}, "more.tfrecord"),
     ],
 )
-def test_a_folder_that_holds_anything_but_records_is_never_replaced(output, files, stranger):
+def test_a_folder_that_holds_anything_but_records_is_never_replaced(output, files, other):
     for name, text in files.items():
         corpus.write(output, name, text.encode())
     before = sorted(output.rglob("*"))
     with (
-        pytest.raises(ConfigError, match=f"something else \\({re.escape(stranger)}\\); to fix, "),
+        pytest.raises(ConfigError, match=f"something else \\({re.escape(other)}\\); to fix, "),
         folders.unfinished(output),
     ):
         pass
