@@ -1,4 +1,4 @@
-"""Builds a data set's records, and looks at them.
+"""Builds a data set's records, and shows what they hold.
 
 python -m components.dataset build pascal
 python -m components.dataset inspect pascal
@@ -15,6 +15,8 @@ from rich.console import Console
 
 import schemas
 from components import texts
+from components.dataset import records
+from components.dataset.building import build
 from components.errors import ConfigError, DataError, exit_codes
 
 _DATA = Path("data")
@@ -27,7 +29,7 @@ _EXIT_CODES = """exit codes: 0 done; 1 crash; 2 bad configuration, or no room to
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m components.dataset",
-        description="Build the TFRecords of a data set, and look at them.",
+        description="Build the TFRecords of a data set, and show what they hold.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -100,16 +102,13 @@ def _add_dataset(command: argparse.ArgumentParser) -> None:
 
 
 def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Console) -> None:
-    if (arguments.shards or 1) < 1 or arguments.workers < 1:
+    if arguments.workers < 1 or (arguments.shards is not None and arguments.shards < 1):
         raise ConfigError(
             f"expected --shards and --workers of at least 1; got {arguments.shards} and "
             f"{arguments.workers}; to fix, give more or leave them out"
         )
-    # Imported here: TensorFlow and Beam take ten seconds, and --help needs neither.
-    from components.dataset.building import build, conversion
-
     folder = (arguments.output or _DATA / dataset.name).resolve()
-    beam_args = arguments.beam_args or [*conversion.LOCAL_BEAM_ARGS]
+    beam_args = arguments.beam_args
     if arguments.workers > 1:
         beam_args += [
             "--direct_running_mode=multi_threading",
@@ -140,9 +139,6 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
 
 
 def _inspect(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Console) -> None:
-    from components.dataset import records
-    from components.dataset.overview import page, survey
-
     folder = (arguments.records or _DATA / dataset.name).resolve()
     files = records.record_files(folder, "*-*-of-*")
     if not files:
@@ -150,6 +146,9 @@ def _inspect(arguments: argparse.Namespace, dataset: schemas.Dataset, console: C
             f"expected TFRecords in {folder}; got none; to fix, make them with "
             f"python -m components.dataset build {dataset.name}, or give their folder in --records"
         )
+    # Imported here: TensorFlow takes ten seconds, and what is wrong is said before.
+    from components.dataset.overview import page, survey
+
     splits: dict[str, list[str]] = {}
     for file in files:
         splits.setdefault(os.path.basename(file).rsplit("-", 3)[0], []).append(file)

@@ -121,7 +121,7 @@ def _spans(folder: Path) -> tuple[int, ...]:
     """The numbers of the spans in a folder, ascending; empty where there are none.
 
     Raises:
-        DataError: there is what looks like a span and is none.
+        DataError: a folder is named like a span and is none.
     """
     names = sorted(child.name for child in folder.glob("span-*") if child.is_dir())
     spans = sorted(int(match[1]) for name in names if (match := _SPAN.fullmatch(name)))

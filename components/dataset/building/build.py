@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from components.dataset import records
-from components.dataset.building import conversion
 from components.dataset.building.layout import Layout, find_layout
 from components.dataset.building.origin import origin
 from components.errors import ConfigError, DataError, DownloadFailedError
@@ -23,7 +22,7 @@ from components.storage.downloads import DownloadError, download
 from schemas import Dataset
 
 _ARCHIVE_ENDING = re.compile(r"\.(tar|tar\.gz|tgz|zip)$")
-_SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_BETWEEN_UPDATES = 0.5
 
 
 def build(
@@ -35,7 +34,7 @@ def build(
     downloads: Path,
     shards: int | None = None,
     on_error: str = "fail",
-    beam_args: Sequence[str] = conversion.LOCAL_BEAM_ARGS,
+    beam_args: Sequence[str] = (),
 ) -> dict:
     """Writes the TFRecords of `splits` to `folder`, unless it has the same already.
 
@@ -47,7 +46,7 @@ def build(
         downloads: folder that archives are kept in and unpacked to.
         shards: files of each split; None is for `conversion.convert` to choose.
         on_error: `fail` or `skip`, see there.
-        beam_args: options of the Beam pipeline.
+        beam_args: options of the Beam pipeline, see there.
 
     Returns:
         The manifest.
@@ -73,6 +72,9 @@ def build(
     if records.is_current(folder, digest):
         logging.info("%s has these records already", folder)
         return json.loads((folder / folders.MANIFEST).read_text())
+    # Imported here: TensorFlow and Beam take ten seconds, and what is wrong is said before.
+    from components.dataset.building import conversion
+
     with _progress(folder, layout, splits):
         return conversion.convert(
             layout,
@@ -153,13 +155,13 @@ def _progress(folder: Path, layout: Layout, splits: Sequence[str]) -> Iterator[N
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("records", total=total)
 
-        def look() -> None:
-            while not done.wait(_SECONDS_BETWEEN_LOOKS):
+        def watch() -> None:
+            while not done.wait(_SECONDS_BETWEEN_UPDATES):
                 shards = folder.parent.glob(f".{folder.name}.*/*.tfrecord")
                 with contextlib.suppress(FileNotFoundError):  # The folder has just been renamed.
                     bar.update(task, completed=sum(path.stat().st_size for path in shards))
 
-        watcher = threading.Thread(target=look, daemon=True)
+        watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
             yield

@@ -5,7 +5,6 @@ and the bytes of a shard depend on nothing but its pictures, whatever the engine
 """
 
 import collections
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -19,12 +18,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from components import texts
 from components.dataset.building.layout import Layout, Pair, overlaps
-from components.dataset.building.pairs import read_pair
+from components.dataset.building.shards import Shard, Written, write_shard, written_from_json
 from components.dataset.examination import findings
 from components.dataset.examination.findings import Finding
-from components.dataset.examination.measures import NOTHING, Measures, from_json
 from components.errors import ConfigError, DataError
-from components.storage import folders, tfrecords
+from components.storage import folders
 from schemas import Dataset
 
 LOCAL_BEAM_ARGS = ("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",)
@@ -32,69 +30,6 @@ LOCAL_BEAM_ARGS = ("--runner=apache_beam.runners.portability.fn_api_runner.FnApi
 
 _PICTURES_OF_A_SHARD = 250
 _FEWEST_SHARDS = 4
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Shard:
-    """What one file is made from."""
-
-    split: str
-    path: str
-    pairs: tuple[Pair, ...]
-
-    @property
-    def summary(self) -> Path:
-        """The file that says what became of it."""
-        return Path(f"{self.path}.json")
-
-
-@dataclasses.dataclass(slots=True)
-class _Written:
-    """What one shard, or all shards of a split, hold."""
-
-    split: str
-    measures: Measures = NOTHING
-    sizes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    rewritten: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    digests: list[str] = dataclasses.field(default_factory=list)
-    findings: list[Finding] = dataclasses.field(default_factory=list)
-    failure: str = ""
-    """Why the file could not be written; empty where it is there."""
-
-    def add(self, other: "_Written") -> None:
-        """Adds up two shards of a split."""
-        self.measures += other.measures
-        self.sizes += other.sizes
-        self.rewritten += other.rewritten
-        self.digests += other.digests
-        self.findings += other.findings
-
-
-def _write_shard(shard: _Shard, dataset: Dataset) -> None:
-    """Writes a shard's file, and beside it what is in it."""
-    written, digest = _Written(shard.split), hashlib.sha256()
-    try:
-        with tfrecords.Writer(shard.path) as writer:
-            for pair in shard.pairs:
-                reading = read_pair(pair, dataset)
-                written.findings += [
-                    Finding(shard.split, pair.name, *problem) for problem in reading.problems
-                ]
-                if reading.record is None:
-                    continue
-                digest.update(reading.digest.encode())
-                writer.write(reading.record.serialize())
-                written.measures += reading.measures
-                written.sizes[texts.size(reading.record.width, reading.record.height)] += 1
-                if reading.rewritten:
-                    written.rewritten[reading.rewritten] += 1
-    except OSError as error:
-        # As a value: an exception would reach the caller wrapped in each engine's own way.
-        written.failure = f"{shard.path}: {error.strerror}"
-        Path(shard.path).unlink(missing_ok=True)  # So that there is room to say it.
-    written.digests = [f"{os.path.basename(shard.path)} {digest.hexdigest()}"]
-    with contextlib.suppress(OSError):  # The caller sees that this file is not whole.
-        shard.summary.write_text(_to_json(written))
 
 
 def convert(
@@ -106,7 +41,7 @@ def convert(
     limits: dict[str, int] | None = None,
     shards: int | None = None,
     on_error: str = "fail",
-    beam_args: Sequence[str] = LOCAL_BEAM_ARGS,
+    beam_args: Sequence[str] = (),
 ) -> dict:
     """Writes the shards of several splits and a manifest; the folder appears whole or not at all.
 
@@ -118,7 +53,7 @@ def convert(
         limits: at most so many pictures of a split are taken, the first by name; 0 is all.
         shards: files of each split; None takes one for each 250 pictures, at least 4.
         on_error: `fail` on any finding, or `skip` the pictures that have one.
-        beam_args: options of the Beam pipeline.
+        beam_args: options of the Beam pipeline; without a runner among them it is a local one.
 
     Returns:
         The manifest.
@@ -200,27 +135,29 @@ def _write(
     folder: Path,
     shards: int | None,
     beam_args: Sequence[str],
-) -> dict[str, _Written]:
+) -> dict[str, Written]:
     """Runs the Beam pipeline; what each shard says of itself goes through a file beside it."""
     work = []
     for split, own in pairs.items():
         count = shards or max(_FEWEST_SHARDS, -(-len(own) // _PICTURES_OF_A_SHARD))
         work += [
-            _Shard(
+            Shard(
                 split,
                 str(folder / f"{split}-{i:05d}-of-{count:05d}.tfrecord"),
                 tuple(own[i::count]),
             )
             for i in range(count)
         ]
-    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
-        _ = pipeline | beam.Create(work, reshuffle=True) | beam.Map(_write_shard, dataset)
-    splits = {split: _Written(split) for split in pairs}
+    names_a_runner = any(option.startswith("--runner") for option in beam_args)
+    options = [*(() if names_a_runner else LOCAL_BEAM_ARGS), *beam_args]
+    with beam.Pipeline(options=PipelineOptions(options)) as pipeline:
+        _ = pipeline | beam.Create(work, reshuffle=True) | beam.Map(write_shard, dataset)
+    splits = {split: Written(split) for split in pairs}
     for shard in work:
         try:
-            written = _from_json(shard.summary.read_text())
+            written = written_from_json(shard.summary.read_text())
         except (OSError, ValueError):
-            written = _Written(shard.split, failure=f"{shard.summary}: not whole")
+            written = Written(shard.split, failure=f"{shard.summary}: not whole")
         if written.failure:
             raise ConfigError(
                 f"expected to write the records; got {written.failure}; to fix, make room there or "
@@ -234,27 +171,7 @@ def _write(
     return splits
 
 
-def _to_json(written: _Written) -> str:
-    values = {field.name: getattr(written, field.name) for field in dataclasses.fields(written)}
-    values["measures"] = written.measures.to_json()
-    values["findings"] = [dataclasses.asdict(finding) for finding in written.findings]
-    return json.dumps(values)
-
-
-def _from_json(line: str) -> _Written:
-    values = json.loads(line)
-    return _Written(
-        **values
-        | {
-            "measures": from_json(values["measures"]),
-            "sizes": collections.Counter(values["sizes"]),
-            "rewritten": collections.Counter(values["rewritten"]),
-            "findings": [Finding(**finding) for finding in values["findings"]],
-        }
-    )
-
-
-def _describe(split: _Written, dataset: Dataset, found: list[Finding]) -> dict:
+def _describe(split: Written, dataset: Dataset, found: list[Finding]) -> dict:
     """A split's part of the manifest."""
     pixels_256 = split.measures.pixels_256
     return {

@@ -1,4 +1,4 @@
-"""How findings are told, and what the labels of a mask and of a split say."""
+"""How findings are written, and what the labels of a mask and of a split say."""
 
 import numpy as np
 import pytest

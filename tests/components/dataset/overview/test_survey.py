@@ -58,7 +58,7 @@ def record(name="a.png", *, level=100, label=None, size=(100, 80), **changes) ->
     return records.Record(**{**options, **changes})
 
 
-def look(folder, *all_records, shards=1, **options):
+def surveyed(folder, *all_records, shards=1, **options):
     """The survey of one split that holds these records."""
     records.write_records(folder, {"train": all_records}, source="test", shards=shards)
     files = records.record_files(folder, "train-*")
@@ -66,7 +66,7 @@ def look(folder, *all_records, shards=1, **options):
 
 
 def test_counts_are_exact(tmp_path):
-    split = look(
+    split = surveyed(
         tmp_path / "data",
         record("a.png", level=5, label=mask((1, 400), (255, 800))),
         record("b.png", level=100, label=mask((1, 100), (2, 50))),
@@ -171,7 +171,7 @@ SUSPICIOUS = {
 @pytest.mark.parametrize("case", SUSPICIOUS)
 def test_each_reason_for_suspicion(tmp_path, case):
     changes, reason, detail = SUSPICIOUS[case]
-    split = look(tmp_path / "data", record("good.png"), record("bad.png", **changes))
+    split = surveyed(tmp_path / "data", record("good.png"), record("bad.png", **changes))
     assert split.reasons == {reason: 1} and split.suspicious_count == 1
     (shown,) = split.suspicious
     assert shown.name == "bad.png"
@@ -181,7 +181,7 @@ def test_each_reason_for_suspicion(tmp_path, case):
 
 
 def test_just_inside_the_thresholds_nothing_is_suspicious(tmp_path):
-    split = look(
+    split = surveyed(
         tmp_path / "data",
         record(label=mask((1, 40))),
         record(label=mask((1, 400), (2, 16))),
@@ -206,7 +206,7 @@ def test_missing_features_are_listed(tmp_path):
 
 def test_a_broken_file_does_not_stop_the_rest(tmp_path):
     folder = tmp_path / "data"
-    look(folder, *(record(f"{i}.png") for i in range(4)), shards=2)
+    surveyed(folder, *(record(f"{i}.png") for i in range(4)), shards=2)
     first, second = records.record_files(folder, "train-*")
     content = open(first, "rb").read()
     with open(first, "wb") as file:
@@ -226,14 +226,14 @@ def test_a_broken_file_does_not_stop_the_rest(tmp_path):
 
 def test_the_sample_is_fair_and_always_the_same(tmp_path):
     all_records = [record(f"{i:03d}.png", level=i) for i in range(60)]
-    one = look(tmp_path / "one", *all_records, examples_per_split=12)
+    one = surveyed(tmp_path / "one", *all_records, examples_per_split=12)
     names = [shown.name for shown in one.examples]
     assert len(set(names)) == 12 and names == sorted(names)
     for third in range(3):
         assert any(20 * third <= int(name[:3]) < 20 * (third + 1) for name in names)
-    other = look(tmp_path / "two", *reversed(all_records), shards=5, examples_per_split=12)
+    other = surveyed(tmp_path / "two", *reversed(all_records), shards=5, examples_per_split=12)
     assert other.examples == one.examples
-    few = look(tmp_path / "one", *all_records[:5], examples_per_split=12)
+    few = surveyed(tmp_path / "one", *all_records[:5], examples_per_split=12)
     assert len(few.examples) == 5
 
 
@@ -241,7 +241,7 @@ def test_the_worst_of_each_reason_is_shown_and_all_are_counted(tmp_path):
     empty = [record(f"empty{i}.png", label=mask((1, i)), level=i) for i in range(16, 26)]
     flat = record("flat.png", size=(600, 100))
     both = record("both.png", size=(330, 60), label=mask((1, 99), (2, 1), size=(330, 60)))
-    split = look(tmp_path / "data", *reversed(empty), flat, both, suspicious_limit=4)
+    split = surveyed(tmp_path / "data", *reversed(empty), flat, both, suspicious_limit=4)
     assert split.suspicious_count == 12
     assert (
         split.reasons[suspicions.NEARLY_EMPTY] == 10
@@ -254,14 +254,16 @@ def test_the_worst_of_each_reason_is_shown_and_all_are_counted(tmp_path):
 
 
 def test_nothing_is_shown_where_nothing_is_asked_for(tmp_path):
-    split = look(tmp_path / "data", record(label=mask()), examples_per_split=0, suspicious_limit=0)
+    split = surveyed(
+        tmp_path / "data", record(label=mask()), examples_per_split=0, suspicious_limit=0
+    )
     assert split.examples == split.suspicious == [] and split.suspicious_count == 1
 
 
 def test_pictures_on_the_page_are_small_and_sizes_are_the_real_ones(tmp_path):
     image = encode(Image.new("RGB", (1200, 900), (10, 200, 30)), "JPEG")
     big = record("big.jpg", image=image, size=(1200, 900), label=mask((1, 9000), size=(1200, 900)))
-    split = look(tmp_path / "data", big)
+    split = surveyed(tmp_path / "data", big)
     (shown,) = split.examples
     assert shown.size == (1200, 900) and split.sizes == {(1200, 900): 1}
     for encoded in (shown.image, shown.label, shown.overlay):
