@@ -4,19 +4,17 @@ from tfx import v1 as tfx
 from tfx.components.transform.executor import Executor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 
-_BATCH_SIZE = 16
+from components.library_internals import FixedTransformBatch
 
 
-class TransformExecutor(Executor):
+class TransformExecutor(FixedTransformBatch, Executor):
     """Analyses at most 16 pictures at once.
 
     Beam sizes its batches by time and goes up to 1000 records, which at 513 pixels are 3 GB of
     decoded floats.
     """
 
-    def _GetDesiredBatchSize(self, data_format, schema):
-        del data_format, schema
-        return _BATCH_SIZE
+    desired_batch_size = 16
 
 
 class Transform(tfx.components.Transform):
