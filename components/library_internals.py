@@ -5,12 +5,15 @@ which, on the versions that are installed. Nothing heavy is imported here, for T
 Keras' training each need one part only.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 
 class FixedTransformBatch:
-    """Mixed into TFX's Transform executor: it analyses `desired_batch_size` records at once.
+    """Mixed into TFX's Transform processor: it analyses `desired_batch_size` records at once.
 
     Beam sizes batches by time, up to 1000 records, and TFX has no argument for another size: its
-    executor asks this method and hands the answer to `tensorflow_transform.beam.Context`.
+    processor asks this method and hands the answer to `tensorflow_transform.beam.Context`.
     """
 
     desired_batch_size: int
@@ -18,6 +21,23 @@ class FixedTransformBatch:
     def _GetDesiredBatchSize(self, data_format, schema):  # noqa: N802 - the name is TFX's
         del data_format, schema
         return self.desired_batch_size
+
+
+@contextlib.contextmanager
+def transform_processor(processor: type) -> Iterator[None]:
+    """While it is open, TFX's Transform executor works with `processor`.
+
+    The executor makes a `TransformProcessor`, which does all the work, by its global name and lets
+    no subclass choose another.
+    """
+    from tfx.components.transform import executor
+
+    original = executor.TransformProcessor
+    executor.TransformProcessor = processor
+    try:
+        yield
+    finally:
+        executor.TransformProcessor = original
 
 
 class BuiltBeforeFit:

@@ -1,13 +1,13 @@
 """TFX's Transform with small batches."""
 
 from tfx import v1 as tfx
-from tfx.components.transform.executor import Executor
+from tfx.components.transform.executor import Executor, TransformProcessor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 
-from components.library_internals import FixedTransformBatch
+from components.library_internals import FixedTransformBatch, transform_processor
 
 
-class TransformExecutor(FixedTransformBatch, Executor):
+class SmallBatchProcessor(FixedTransformBatch, TransformProcessor):
     """Analyses at most 16 pictures at once.
 
     Beam sizes its batches by time and goes up to 1000 records, which at 513 pixels are 3 GB of
@@ -15,6 +15,15 @@ class TransformExecutor(FixedTransformBatch, Executor):
     """
 
     desired_batch_size = 16
+
+
+class TransformExecutor(Executor):
+    """TFX's, with the processor above."""
+
+    def Do(self, input_dict, output_dict, exec_properties):
+        """See `tfx.components.transform.executor.Executor.Do`."""
+        with transform_processor(SmallBatchProcessor):
+            super().Do(input_dict, output_dict, exec_properties)
 
 
 class Transform(tfx.components.Transform):
