@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import h5py
 import keras
@@ -93,6 +93,7 @@ def load_checkpoint(
         ValueError: The layout is unknown, a variable within the scope is missing or has another
             shape, or the checkpoint has a head that the network has not. The network is as it was.
     """
+    _check_scope(scope)
     return assign(model, read_checkpoint(path), scope=scope)
 
 
@@ -150,10 +151,7 @@ def names_in_scope(model: DeepLabV3Plus, scope: Scope) -> list[str]:
     Raises:
         ValueError: There is no such scope.
     """
-    if scope not in ("all", "backbone", "except_logits"):
-        raise ValueError(
-            f"expected scope all, backbone or except_logits; got {scope!r}; to fix, choose one"
-        )
+    _check_scope(scope)
     backbone = BACKBONES[model.backbone].scope + "/"
     return [
         name
@@ -206,6 +204,13 @@ def _official_name(layer: keras.Layer, variable: keras.Variable) -> str:
     if variable.name == "kernel" and isinstance(layer, keras.layers.DepthwiseConv2D):
         return _DEPTHWISE_KERNEL
     return _OFFICIAL_NAMES[variable.name]
+
+
+def _check_scope(scope: str) -> None:
+    if scope not in get_args(Scope):
+        raise ValueError(
+            f"expected scope all, backbone or except_logits; got {scope!r}; to fix, choose one"
+        )
 
 
 def _check_fits(wanted: dict[str, keras.Variable], checkpoint: Checkpoint) -> None:
