@@ -48,6 +48,7 @@ def bare(pictures: int, passes: int, records: str) -> None:
     """The bare loop: plain `tf.data`, plain `fit`, plain evaluation."""
     import tensorflow as tf
 
+    from components.dataset.examination import decoding
     from components.dataset.records import IMAGE, LABEL
     from components.trainer import augmentation, optimization
     from components.transform import preprocessing
@@ -62,8 +63,8 @@ def bare(pictures: int, passes: int, records: str) -> None:
 
     def decode(serialized):
         row = tf.io.parse_single_example(serialized, spec)
-        image = preprocessing.decode_image(row[IMAGE])
-        label = preprocessing.decode_label(row[LABEL])
+        image = decoding.decode_image(row[IMAGE])
+        label = decoding.decode_label(row[LABEL])
         size = preprocessing.fit_size(tf.shape(image)[0], tf.shape(image)[1], crop)
         image = tf.image.resize(image, size, antialias=True)
         label = tf.image.resize(label, size, "nearest")

@@ -1,1 +1,1 @@
-"""The gate that stops a run on bad data: schema anomalies, and a look into every record."""
+"""The gate that stops a run on bad data: schema anomalies, and an examination of every record."""

@@ -4,19 +4,18 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable
 
-import numpy as np
-import tensorflow as tf
-
-from components.data_gate.measures import NOTHING, Measures, distances, measure
+from components.data_gate.measures import distances
 from components.data_gate.options import GateOptions
-from components.dataset import findings, records
-from components.dataset.findings import Finding
-from components.transform.preprocessing import decode_image, decode_label
+from components.dataset.examination import findings
+from components.dataset.examination.examine import examine_record
+from components.dataset.examination.findings import Finding
+from components.dataset.examination.measures import Measures
+from components.dataset.example import Example
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Look:
-    """What a look into one record gave."""
+class CheckedRecord:
+    """What the check of one record gave."""
 
     findings: list[Finding]
     measures: Measures
@@ -26,68 +25,21 @@ class Look:
     """Of the picture's bytes: the same picture has the same, whatever its name."""
 
 
-def check_record(serialized: bytes, split: str, num_classes: int, ignore_label: int) -> Look:
+def check_record(
+    serialized: bytes, split: str, num_classes: int, ignore_label: int
+) -> CheckedRecord:
     """Everything wrong with one serialized `tf.train.Example`, and its measures.
 
     The picture and the mask are decoded by the very functions of the Transform graph, so that what
     passes here cannot fail there.
     """
-    features = tf.train.Example.FromString(serialized).features.feature
-
-    def first(key: str) -> bytes | None:
-        values = features[key].bytes_list.value if key in features else []
-        return values[0] if values else None
-
-    filename = (first(records.FILENAME) or b"(record without a name)").decode(errors="replace")
-    decoded, found = {}, []
-
-    def add(cause: str, detail: str) -> None:
-        found.append(Finding(split, filename, cause, detail))
-
-    for key, decode, corrupt in (
-        (records.IMAGE, decode_image, findings.CORRUPT_PICTURE),
-        (records.LABEL, decode_label, findings.CORRUPT_MASK),
-    ):
-        encoded = first(key)
-        if encoded is None:
-            add(findings.MISSING_FEATURE, f"expected bytes in {key}")
-            continue
-        try:
-            decoded[key] = decode(encoded).numpy()
-        except tf.errors.OpError as error:
-            add(corrupt, f"{key}: {records.tensorflow_reason(error)}")
-    if records.LABEL in decoded and not _holds_ids(first(records.LABEL)):
-        add(findings.UNSUITABLE_MASK, f"expected an 8-bit grey PNG of class ids in {records.LABEL}")
-        del decoded[records.LABEL]
-    digest = hashlib.sha256(first(records.IMAGE) or b"").hexdigest()[:32]
-    if len(decoded) < 2:
-        return Look(found, NOTHING, filename, digest)
-
-    size = _size(decoded[records.IMAGE])
-    if _size(decoded[records.LABEL]) != size:
-        add(
-            findings.OTHER_SIZE,
-            f"the picture is {size}, the mask {_size(decoded[records.LABEL])}",
-        )
-    measures = measure(decoded[records.IMAGE], decoded[records.LABEL])
-    for problem in findings.label_problems(measures.pixels_256, num_classes, ignore_label):
-        add(*problem)
-    return Look(found, measures, filename, digest)
-
-
-def _holds_ids(encoded: bytes) -> bool:
-    """Whether TensorFlow's decoder gives the values of a mask's file as they are.
-
-    It takes other files too, and makes one channel of colours, 8 bits of 16, 255 of the largest
-    value of 4 bits.
-    """
-    bits_and_color_type = encoded[24:26]
-    return encoded.startswith(b"\x89PNG") and bits_and_color_type == b"\x08\0"
-
-
-def _size(pixels: np.ndarray) -> str:
-    """Width and height as people write them."""
-    return f"{pixels.shape[1]}x{pixels.shape[0]}"
+    examined = examine_record(Example.FromString(serialized), num_classes, ignore_label)
+    return CheckedRecord(
+        [Finding(split, examined.filename, *problem) for problem in examined.problems],
+        examined.measures,
+        examined.filename,
+        hashlib.sha256(examined.image or b"").hexdigest()[:32],
+    )
 
 
 def repeated(places: Iterable[tuple[str, str]], what: str) -> list[Finding]:

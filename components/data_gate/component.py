@@ -14,10 +14,10 @@ from tfx.types import artifact_utils
 
 import schemas
 from components.artifacts import DataReport
-from components.data_gate import measures
 from components.data_gate.checks import check_record, drift, repeated
 from components.data_gate.options import GateOptions
-from components.dataset.findings import (
+from components.dataset.examination import measures
+from components.dataset.examination.findings import (
     ACCEPTABLE,
     Finding,
     counts_by_cause,
@@ -39,12 +39,12 @@ class _CheckRecord(beam.DoFn):
         self._ignore_label = ignore_label
 
     def process(self, serialized: bytes):
-        look = check_record(serialized, self._split, self._num_classes, self._ignore_label)
-        yield beam.pvalue.TaggedOutput("measures", look.measures)
-        place = self._split, look.filename
-        yield beam.pvalue.TaggedOutput("places", (("name", look.filename), place))
-        yield beam.pvalue.TaggedOutput("places", (("picture", look.digest), place))
-        yield from look.findings
+        checked = check_record(serialized, self._split, self._num_classes, self._ignore_label)
+        yield beam.pvalue.TaggedOutput("measures", checked.measures)
+        place = self._split, checked.filename
+        yield beam.pvalue.TaggedOutput("places", (("name", checked.filename), place))
+        yield beam.pvalue.TaggedOutput("places", (("picture", checked.digest), place))
+        yield from checked.findings
 
 
 class _SumMeasures(beam.CombineFn):
@@ -95,7 +95,7 @@ def DataGate(
             + os.path.join("schemas", dataset, "schema.pbtxt")
         )
     splits = artifact_utils.decode_split_names(examples.split_names)
-    _look(beam_pipeline, examples, splits, description, report.uri)
+    _examine(beam_pipeline, examples, splits, description, report.uri)
     measured = {
         split: measures.from_json(json.loads(_read_text(report.uri, f"measures-{split}")))
         for split in splits
@@ -120,13 +120,13 @@ def DataGate(
     logging.info("The data gate let %s records pass", sum(m.records for m in measured.values()))
 
 
-def _look(pipeline, examples, splits, description: schemas.Dataset, uri: str) -> None:
+def _examine(pipeline, examples, splits, description: schemas.Dataset, uri: str) -> None:
     """One pass over all records; writes `findings` and, for each split, `measures-<split>`."""
     with pipeline as started:
         found, places = [], []
         for split in splits:
             pattern = os.path.join(artifact_utils.get_split_uri([examples], split), "*")
-            looked = (
+            checked = (
                 started
                 | f"Read[{split}]" >> beam.io.ReadFromTFRecord(pattern)
                 | f"Check[{split}]"
@@ -134,10 +134,10 @@ def _look(pipeline, examples, splits, description: schemas.Dataset, uri: str) ->
                     _CheckRecord(split, description.num_classes, description.ignore_label)
                 ).with_outputs("measures", "places", main="findings")
             )
-            found.append(looked.findings)
-            places.append(looked.places)
+            found.append(checked.findings)
+            places.append(checked.places)
             _ = (
-                looked.measures
+                checked.measures
                 | f"Sum[{split}]" >> beam.CombineGlobally(_SumMeasures())
                 | f"MeasuresToJson[{split}]" >> beam.Map(lambda m: json.dumps(m.to_json()))
                 | f"WriteMeasures[{split}]"

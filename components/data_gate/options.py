@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from components.dataset.findings import ACCEPTABLE
+from components.dataset.examination.findings import ACCEPTABLE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -11,7 +11,7 @@ class GateOptions:
     """Thresholds of the data gate; distances are Jensen-Shannon divergences in [0, 1]."""
 
     accept: tuple[str, ...] = ()
-    """Causes that are reported but do not stop the run; see `components.dataset.findings`."""
+    """Causes that are reported but do not stop the run; see `findings` of the examination."""
 
     on_drift: Literal["stop", "warn"] = "warn"
     """What to do where a distance below is exceeded."""
@@ -24,7 +24,7 @@ class GateOptions:
     """The same for the longer side of the pictures."""
 
     max_brightness_distance: float = 0.2
-    """The same for the mean grey value of the pictures."""
+    """The same for the mean of the pictures' RGB values."""
 
     def __post_init__(self):
         unknown = [cause for cause in self.accept if cause not in ACCEPTABLE]

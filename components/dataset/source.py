@@ -1,25 +1,29 @@
-"""Turns what `--data-dir` points at into a folder of TFRecords that ExampleGen can ingest."""
+"""Turns what `--data-dir` points at into a folder of TFRecords that ExampleGen can ingest.
+
+Neither TensorFlow nor Beam is imported before records are converted, so that what is wrong with the
+data is said at once.
+"""
 
 import dataclasses
-import glob
 import hashlib
 import json
-import re
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from absl import logging
 
 from components.dataset import records
-from components.dataset.building import build, conversion
 from components.dataset.building.layout import find_layout
+from components.dataset.building.origin import origin
 from components.dataset.sample import rendering as sample
-from components.errors import ConfigError, DataError
+from components.dataset.spans import find_spans
+from components.errors import ConfigError, DataError, PipelineError
 from components.fingerprint import source_fingerprint
+from components.storage import paths
 from schemas import Dataset
 
 SPLITS = ("train", "val")
-_SPAN = re.compile(r"span-(\d+)")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,10 +33,12 @@ class RecordsSource:
     folder: Path
     write: Callable[[], None] | None = None
     """Writes them; None where they lie there."""
-    digest: str = ""
-    """Of all that they are made from."""
-    has_spans: bool = False
-    """Whether `folder` holds `span-1/`, `span-2/`, … instead of the records themselves."""
+    digest: str
+    """Of all that they are made from; of records that lie there, of every file's name, size and
+    time."""
+    spans: tuple[int, ...] = ()
+    """Numbers of the newest spans, ascending, where `folder` holds `span-1/`, `span-2/`, … instead
+    of the records themselves."""
 
     def ready(self) -> Path:
         """The folder, with the records in it.
@@ -53,6 +59,7 @@ def find_records(
     *,
     patterns: dict[str, str],
     limits: dict[str, int],
+    window: int = 0,
 ) -> RecordsSource:
     """Where the records of both splits come from; converts and renders nothing yet.
 
@@ -64,10 +71,13 @@ def find_records(
         patterns: file pattern of the "train" and "val" split.
         limits: at most so many pictures of the "train" and "val" split are converted or
             rendered; 0 means all of a folder.
+        window: of spans, the newest so many are used; 0 means all.
 
     Raises:
-        DataError: nothing usable lies at `source`.
+        DataError: nothing usable lies at `source`, or records there are damaged or lack a key.
+        ConfigError: records cannot go to `output`, or the sample lacks its limits.
     """
+    output = output.resolve()
     if source is None and dataset.name != "sample":
         raise DataError(
             f"expected --data-dir with the pictures or TFRecords of {dataset.title}; got none; "
@@ -83,40 +93,38 @@ def find_records(
             f"{'is not a folder' if folder.exists() else 'does not exist'}; "
             "to fix, give the folder of the TFRecords or of the pictures"
         )
-    newest = newest_span(folder)
-    layout = None if newest else find_layout(dataset, folder)
+    spans = find_spans(str(folder), window)
+    layout = None if spans else find_layout(dataset, folder)
     if layout is None:
-        if not newest and not any(records.record_files(folder, patterns[s]) for s in SPLITS):
+        if not spans and not any(records.record_files(folder, patterns[s]) for s in SPLITS):
             raise _nothing_in(dataset, folder, patterns)
-        _check_path(folder)
-        for split in SPLITS:
-            records.check_split(newest or folder, patterns[split], split)
-        return RecordsSource(folder=folder, has_spans=newest is not None)
-    digest = build.origin(layout, SPLITS, limits)
+        _check_path(folder, DataError)
+        holding = [Path(span) for span in spans.values()] or [folder]
+        for each in holding:
+            for split in SPLITS:
+                records.check_split(each, patterns[split], split)
+        return RecordsSource(folder=folder, digest=_digest(holding, patterns), spans=tuple(spans))
+    digest = origin(layout, SPLITS, limits)
     target = output / f"{dataset.name}-{digest}"
-    _check_path(target)
+    _check_path(target, ConfigError)
 
     def write() -> None:
+        from components.dataset.building import conversion
+
         conversion.convert(layout, SPLITS, target, source=digest, limits=limits)
 
     return RecordsSource(folder=target, write=write, digest=digest)
 
 
-def newest_span(folder: Path) -> Path | None:
-    """The span of the highest number in a folder of spans; None where there is none.
-
-    Raises:
-        DataError: beside them lies what ExampleGen would take for one.
-    """
-    children = sorted(child for child in folder.glob("span-*") if child.is_dir())
-    spans = [(int(match[1]), child) for child in children if (match := _SPAN.fullmatch(child.name))]
-    others = [child.name for child in children if not _SPAN.fullmatch(child.name)]
-    if spans and others:
-        raise DataError(
-            f"expected folders named span-1, span-2, … in {folder}; got {', '.join(others)} beside "
-            "them; to fix, give it another name or move it away"
-        )
-    return max(spans)[1] if spans else None
+def _digest(holding: list[Path], patterns: dict[str, str]) -> str:
+    """A hash of the name, size and time of every file that the patterns match in some folders."""
+    digest = hashlib.sha256()
+    for folder in holding:
+        for split in SPLITS:
+            for path in records.record_files(folder, patterns[split]):
+                status = os.stat(path)
+                digest.update(f"{split} {path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:12]
 
 
 def _nothing_in(dataset: Dataset, folder: Path, patterns: dict[str, str]) -> DataError:
@@ -130,19 +138,19 @@ def _nothing_in(dataset: Dataset, folder: Path, patterns: dict[str, str]) -> Dat
     return DataError(
         f"expected the pictures of {dataset.title} in {folder}, as {' and '.join(sorted(images))}, "
         f"or TFRecord files matching {files}; got neither; to fix, give the folder that holds "
-        f"them, or correct schemas/{dataset.name}/dataset.toml"
+        f"them, or correct the dataset.toml of {dataset.name}"
     )
 
 
-def _check_path(folder: Path) -> None:
-    """ExampleGen takes the path for a part of its file pattern.
+def _check_path(folder: Path, error: type[PipelineError]) -> None:
+    """TFX and Beam take the path for a part of a file pattern.
 
     Raises:
-        DataError: it would find nothing there.
+        PipelineError: of the given kind, they would find nothing there.
     """
-    if glob.has_magic(str(folder)):
-        raise DataError(
-            f"expected a folder of TFRecords without *, ? and [ in its path; got {folder}; "
+    if paths.has_glob(str(folder)):
+        raise error(
+            f"expected a folder of TFRecords without *, ?, [ and ] in its path; got {folder}; "
             "to fix, rename it"
         )
 
@@ -157,6 +165,7 @@ def _rendered(output: Path, limits: dict[str, int]) -> RecordsSource:
     origin = {"sample": source_fingerprint("components.dataset.sample.rendering"), "limits": limits}
     digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:12]
     target = output / f"sample-{digest}"
+    _check_path(target, ConfigError)
 
     def write() -> None:
         splits = {split: sample.render_records(split, limits[split]) for split in SPLITS}

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from components import pages
+from components import pages, texts
 from components.evaluator.results import Evaluation
 from components.pictures import colourise, data_url
 from schemas import Dataset
@@ -70,6 +70,7 @@ def render_page(
         title=title,
         dataset=dataset,
         evaluation=evaluation,
+        count=texts.counted(int(evaluation.candidate["example_count"]), "picture"),
         rows=[row for row in rows if not math.isnan(row["iou"])],
         absent=[row["name"] for row in rows if math.isnan(row["iou"])],
         pictures=[

@@ -91,8 +91,7 @@ def test_palette_colors_every_label(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_schema_makes_every_official_key_dense_and_required(name):
-    text = (schemas.schema_dir(name) / "schema.pbtxt").read_text(encoding="utf-8")
-    schema = text_format.Parse(text, schema_pb2.Schema())
+    schema = text_format.Parse(schemas.schema_text(name), schema_pb2.Schema())
     features = {feature.name: feature for feature in schema.feature}
     assert set(features) == KEYS
     assert len(schema.feature) == len(KEYS)
@@ -202,3 +201,56 @@ def test_digest_sees_a_change_of_either_file(tmp_path, monkeypatch, file):
     with (tmp_path / "sample" / file).open("a") as stream:
         stream.write("\n")
     assert schemas.digest("sample") != before
+
+
+# === Folders of one's own ===
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder with one data set, "garden"."""
+    folder = tmp_path / "own"
+    shutil.copytree(schemas.schema_dir("sample"), folder / "garden")
+    return folder
+
+
+def test_a_data_set_of_ones_own_folder_is_known_beside_the_shipped_ones(own, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(own / "garden", other / "park")
+    folders = (own, str(other), own)
+    assert schemas.available(folders) == ("ade20k", "garden", "park", "pascal", "sample")
+    assert schemas.available() == NAMES
+    garden = schemas.load("garden", folders)
+    assert garden.name == "garden" and garden.classes == schemas.load("sample").classes
+    assert schemas.load("pascal", folders) == schemas.load("pascal")
+    assert schemas.schema_text("park", folders) == schemas.schema_text("sample")
+    assert schemas.digest("park", folders) == schemas.digest("sample")
+    (other / "park" / "schema.pbtxt").write_text("feature {}")
+    assert schemas.digest("park", folders) != schemas.digest("sample")
+
+
+def test_the_same_name_twice_is_refused_and_both_places_are_named(own, tmp_path):
+    shutil.copytree(own / "garden", tmp_path / "other" / "garden")
+    with pytest.raises(
+        DatasetError, match=r"got .*/own/garden and .*/other/garden; to fix, rename"
+    ):
+        schemas.load("garden", (own, tmp_path / "other"))
+    shutil.copytree(own / "garden", own / "pascal")
+    with pytest.raises(DatasetError, match=r"got .*/schemas/pascal and .*/own/pascal; to fix"):
+        schemas.load("garden", (own,))
+
+
+def test_a_folder_without_data_sets_is_refused(own):
+    with pytest.raises(DatasetError, match=r"got .*/own/garden, which holds none; to fix, give"):
+        schemas.available((own / "garden",))
+    with pytest.raises(DatasetError, match=r"got .*/nowhere, which is no folder; to fix, give"):
+        schemas.available((own / "nowhere",))
+
+
+def test_an_unknown_name_and_a_missing_schema_name_the_folder_to_fill(own):
+    with pytest.raises(DatasetError, match=r"got 'park'; to fix, .* add the folder .*/own/park"):
+        schemas.load("park", (own,))
+    (own / "garden" / "schema.pbtxt").unlink()
+    for call in (schemas.schema_text, schemas.digest):
+        with pytest.raises(DatasetError, match=r"expected a file .*/own/garden/schema\.pbtxt; got"):
+            call("garden", (own,))

@@ -1,7 +1,6 @@
 """Makes TFRecords of a data set: fetches what is missing, converts, writes them whole or not."""
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -13,19 +12,17 @@ from absl import logging
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-import schemas
 from components.dataset import records
-from components.dataset.building import conversion
 from components.dataset.building.layout import Layout, find_layout
+from components.dataset.building.origin import origin
 from components.errors import ConfigError, DataError, DownloadFailedError
-from components.fingerprint import source_fingerprint
 from components.storage import folders
 from components.storage.archives import ArchiveError, unpack
 from components.storage.downloads import DownloadError, download
 from schemas import Dataset
 
 _ARCHIVE_ENDING = re.compile(r"\.(tar|tar\.gz|tgz|zip)$")
-_SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_BETWEEN_UPDATES = 0.5
 
 
 def build(
@@ -37,7 +34,7 @@ def build(
     downloads: Path,
     shards: int | None = None,
     on_error: str = "fail",
-    beam_args: Sequence[str] = conversion.LOCAL_BEAM_ARGS,
+    beam_args: Sequence[str] = (),
 ) -> dict:
     """Writes the TFRecords of `splits` to `folder`, unless it has the same already.
 
@@ -49,7 +46,7 @@ def build(
         downloads: folder that archives are kept in and unpacked to.
         shards: files of each split; None is for `conversion.convert` to choose.
         on_error: `fail` or `skip`, see there.
-        beam_args: options of the Beam pipeline.
+        beam_args: options of the Beam pipeline, see there.
 
     Returns:
         The manifest.
@@ -65,7 +62,7 @@ def build(
         raise ConfigError(
             f"expected splits of {dataset.name}, {', '.join(described) or 'which has none'}; got "
             f"{', '.join(unknown)}; to fix, choose one, or describe it under [source.splits] in "
-            f"schemas/{dataset.name}/dataset.toml"
+            f"the dataset.toml of {dataset.name}"
         )
     if source is None:
         with folders.disk_errors(downloads):
@@ -75,6 +72,9 @@ def build(
     if records.is_current(folder, digest):
         logging.info("%s has these records already", folder)
         return json.loads((folder / folders.MANIFEST).read_text())
+    # Imported here: TensorFlow and Beam take ten seconds, and what is wrong is said before.
+    from components.dataset.building import conversion
+
     with _progress(folder, layout, splits):
         return conversion.convert(
             layout,
@@ -135,36 +135,9 @@ def pictures_in(dataset: Dataset, folder: Path) -> Layout:
         raise DataError(
             f"expected the pictures of {dataset.title} in {folder}, as {' and '.join(wanted)}; got "
             f"{'none there' if there else 'no such folder'}; to fix, give the folder "
-            f"that holds them, or correct schemas/{dataset.name}/dataset.toml"
+            f"that holds them, or correct the dataset.toml of {dataset.name}"
         )
     return layout
-
-
-def origin(
-    layout: Layout,
-    splits: Sequence[str],
-    limits: dict[str, int],
-    on_error: str = "fail",
-    shards: int | None = None,
-) -> str:
-    """A hash of all that records are made from: code, description, and every file's size and time.
-
-    Raises:
-        DataError: see `Layout.pairs`.
-    """
-    digest = hashlib.sha256()
-    digest.update(schemas.digest(layout.dataset.name).encode())
-    digest.update(source_fingerprint("components.dataset.building.conversion").encode())
-    digest.update(json.dumps([str(layout.roots), limits, on_error, shards]).encode())
-    for split in splits:
-        pairs, found = layout.pairs(split, limits.get(split, 0))
-        digest.update(f"{split} {len(found)}\n".encode())
-        for pair in pairs:
-            for path in (pair.image, pair.label):
-                with contextlib.suppress(OSError):  # Said with the path when it is converted.
-                    status = os.stat(path)
-                    digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:12]
 
 
 @contextlib.contextmanager
@@ -182,13 +155,13 @@ def _progress(folder: Path, layout: Layout, splits: Sequence[str]) -> Iterator[N
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("records", total=total)
 
-        def look() -> None:
-            while not done.wait(_SECONDS_BETWEEN_LOOKS):
+        def watch() -> None:
+            while not done.wait(_SECONDS_BETWEEN_UPDATES):
                 shards = folder.parent.glob(f".{folder.name}.*/*.tfrecord")
                 with contextlib.suppress(FileNotFoundError):  # The folder has just been renamed.
                     bar.update(task, completed=sum(path.stat().st_size for path in shards))
 
-        watcher = threading.Thread(target=look, daemon=True)
+        watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
         try:
             yield

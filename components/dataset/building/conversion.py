@@ -5,7 +5,6 @@ and the bytes of a shard depend on nothing but its pictures, whatever the engine
 """
 
 import collections
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -14,16 +13,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import apache_beam as beam
-import numpy as np
-import tensorflow as tf
 from absl import logging
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components.dataset import findings
+from components import texts
 from components.dataset.building.layout import Layout, Pair, overlaps
-from components.dataset.building.pairs import read_pair
-from components.dataset.findings import Finding
-from components.dataset.records import tensorflow_reason
+from components.dataset.building.shards import Shard, Written, write_shard, written_from_json
+from components.dataset.examination import findings
+from components.dataset.examination.findings import Finding
 from components.errors import ConfigError, DataError
 from components.storage import folders
 from schemas import Dataset
@@ -35,72 +32,6 @@ _PICTURES_OF_A_SHARD = 250
 _FEWEST_SHARDS = 4
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Shard:
-    """What one file is made from."""
-
-    split: str
-    path: str
-    pairs: tuple[Pair, ...]
-
-    @property
-    def told(self) -> Path:
-        """The file that says what became of it."""
-        return Path(f"{self.path}.json")
-
-
-@dataclasses.dataclass(slots=True)
-class _Written:
-    """What one shard, or all shards of a split, hold."""
-
-    split: str
-    count: int = 0
-    pixels_256: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(256, np.int64))
-    sizes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    rewritten: collections.Counter = dataclasses.field(default_factory=collections.Counter)
-    digests: list[str] = dataclasses.field(default_factory=list)
-    findings: list[Finding] = dataclasses.field(default_factory=list)
-    failure: str = ""
-    """Why the file could not be written; empty where it is there."""
-
-    def add(self, other: "_Written") -> None:
-        """Adds up two shards of a split."""
-        self.count += other.count
-        self.pixels_256 = self.pixels_256 + other.pixels_256
-        self.sizes += other.sizes
-        self.rewritten += other.rewritten
-        self.digests += other.digests
-        self.findings += other.findings
-
-
-def _write_shard(shard: _Shard, dataset: Dataset) -> None:
-    """Writes a shard's file, and beside it what is in it."""
-    written, digest = _Written(shard.split), hashlib.sha256()
-    try:
-        with tf.io.TFRecordWriter(shard.path) as writer:
-            for pair in shard.pairs:
-                reading = read_pair(pair, dataset)
-                written.findings += [
-                    Finding(shard.split, pair.name, *problem) for problem in reading.problems
-                ]
-                if reading.record is None:
-                    continue
-                digest.update(reading.digest.encode())
-                writer.write(reading.record.serialize())
-                written.count += 1
-                written.pixels_256 += reading.pixels_256
-                written.sizes[f"{reading.record.width}x{reading.record.height}"] += 1
-                if reading.rewritten:
-                    written.rewritten[reading.rewritten] += 1
-    except (tf.errors.OpError, OSError) as error:
-        # As a value: an exception would reach the caller wrapped in each engine's own way.
-        written.failure = tensorflow_reason(error)
-        Path(shard.path).unlink(missing_ok=True)  # So that there is room to say it.
-    written.digests = [f"{os.path.basename(shard.path)} {digest.hexdigest()}"]
-    with contextlib.suppress(OSError):  # The caller sees that this file is not whole.
-        shard.told.write_text(_to_json(written))
-
-
 def convert(
     layout: Layout,
     names: Sequence[str],
@@ -110,7 +41,7 @@ def convert(
     limits: dict[str, int] | None = None,
     shards: int | None = None,
     on_error: str = "fail",
-    beam_args: Sequence[str] = LOCAL_BEAM_ARGS,
+    beam_args: Sequence[str] = (),
 ) -> dict:
     """Writes the shards of several splits and a manifest; the folder appears whole or not at all.
 
@@ -122,7 +53,7 @@ def convert(
         limits: at most so many pictures of a split are taken, the first by name; 0 is all.
         shards: files of each split; None takes one for each 250 pictures, at least 4.
         on_error: `fail` on any finding, or `skip` the pictures that have one.
-        beam_args: options of the Beam pipeline.
+        beam_args: options of the Beam pipeline; without a runner among them it is a local one.
 
     Returns:
         The manifest.
@@ -148,13 +79,13 @@ def convert(
         whole = [
             problem
             for name, split in splits.items()
-            if split.count and name != "val"
+            if split.measures.records and name != "val"
             for problem in findings.split_problems(
-                name, split.pixels_256, dataset.class_names, dataset.ignore_label
+                name, split.measures.pixels_256, dataset.class_names, dataset.ignore_label
             )
         ]
         _report(report, found + whole)
-        empty = [name for name, split in splits.items() if not split.count]
+        empty = [name for name, split in splits.items() if not split.measures.records]
         if whole or (found and (on_error == "fail" or empty)):
             total = sum(map(len, pairs.values()))
             advice = (
@@ -164,7 +95,7 @@ def convert(
                 f"build {dataset.name} --on-error=skip"
             )
             raise DataError(
-                f"expected {total} pictures fit for training; got "
+                f"expected {texts.counted(total, 'picture')} fit for training; got "
                 f"{findings.describe(whole + found, str(report))}\n"
                 f"to fix, {advice}; the list is in {report}"
             )
@@ -176,7 +107,11 @@ def convert(
         (unfinished / folders.MANIFEST).write_text(json.dumps(manifest, indent=2))
     if found:
         left_out = sum(sum(each["left_out"].values()) for each in manifest["splits"].values())
-        logging.info("%d pictures left out: %s", left_out, findings.describe(found, str(report)))
+        logging.info(
+            "%s left out: %s",
+            texts.counted(left_out, "picture"),
+            findings.describe(found, str(report)),
+        )
     return manifest
 
 
@@ -200,70 +135,53 @@ def _write(
     folder: Path,
     shards: int | None,
     beam_args: Sequence[str],
-) -> dict[str, _Written]:
+) -> dict[str, Written]:
     """Runs the Beam pipeline; what each shard says of itself goes through a file beside it."""
     work = []
     for split, own in pairs.items():
         count = shards or max(_FEWEST_SHARDS, -(-len(own) // _PICTURES_OF_A_SHARD))
         work += [
-            _Shard(
+            Shard(
                 split,
                 str(folder / f"{split}-{i:05d}-of-{count:05d}.tfrecord"),
                 tuple(own[i::count]),
             )
             for i in range(count)
         ]
-    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
-        _ = pipeline | beam.Create(work, reshuffle=True) | beam.Map(_write_shard, dataset)
-    splits = {split: _Written(split) for split in pairs}
+    names_a_runner = any(option.startswith("--runner") for option in beam_args)
+    options = [*(() if names_a_runner else LOCAL_BEAM_ARGS), *beam_args]
+    with beam.Pipeline(options=PipelineOptions(options)) as pipeline:
+        _ = pipeline | beam.Create(work, reshuffle=True) | beam.Map(write_shard, dataset)
+    splits = {split: Written(split) for split in pairs}
     for shard in work:
         try:
-            written = _from_json(shard.told.read_text())
+            written = written_from_json(shard.summary.read_text())
         except (OSError, ValueError):
-            written = _Written(shard.split, failure=f"{shard.told}: not whole")
+            written = Written(shard.split, failure=f"{shard.summary}: not whole")
         if written.failure:
             raise ConfigError(
                 f"expected to write the records; got {written.failure}; to fix, make room there or "
                 "choose another folder"
             )
         splits[shard.split].add(written)
-        shard.told.unlink()
+        shard.summary.unlink()
     for split in splits.values():
         split.digests.sort()
         split.findings.sort(key=lambda finding: finding.filename)
     return splits
 
 
-def _to_json(written: _Written) -> str:
-    values = {field.name: getattr(written, field.name) for field in dataclasses.fields(written)}
-    values["pixels_256"] = written.pixels_256.tolist()
-    values["findings"] = [dataclasses.asdict(finding) for finding in written.findings]
-    return json.dumps(values)
-
-
-def _from_json(line: str) -> _Written:
-    values = json.loads(line)
-    return _Written(
-        **values
-        | {
-            "pixels_256": np.array(values["pixels_256"], np.int64),
-            "sizes": collections.Counter(values["sizes"]),
-            "rewritten": collections.Counter(values["rewritten"]),
-            "findings": [Finding(**finding) for finding in values["findings"]],
-        }
-    )
-
-
-def _describe(split: _Written, dataset: Dataset, found: list[Finding]) -> dict:
+def _describe(split: Written, dataset: Dataset, found: list[Finding]) -> dict:
     """A split's part of the manifest."""
+    pixels_256 = split.measures.pixels_256
     return {
-        "records": split.count,
+        "records": split.measures.records,
         "class_pixels": {
-            name: int(split.pixels_256[label])
+            name: int(pixels_256[label])
             for label, name in enumerate(dataset.class_names)
             if label != dataset.ignore_label
         },
-        "ignored_pixels": int(split.pixels_256[dataset.ignore_label]),
+        "ignored_pixels": int(pixels_256[dataset.ignore_label]),
         "sizes": dict(sorted(split.sizes.items(), key=lambda item: (-item[1], item[0]))),
         "rewritten": dict(sorted(split.rewritten.items())),
         "left_out": _left_out([f for f in found if f.split == split.split]),

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.dataset.findings import (
+from components.dataset.building.patterns import Pattern
+from components.dataset.examination.findings import (
     DUPLICATE,
     IN_TWO_SPLITS,
     MISSING_MASK,
@@ -16,8 +17,6 @@ from components.dataset.findings import (
 from components.errors import DataError
 from components.storage import folders
 from schemas import Dataset, Split
-
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,8 +52,8 @@ class Layout:
             DataError: a folder or a list of names is missing, or there is no picture at all.
         """
         described = self.dataset.source.splits[split]
-        images = [_Pattern(self, pattern) for pattern in described.images]
-        masks = [_Pattern(self, pattern) for pattern in described.masks]
+        images = [Pattern(pattern, self.find) for pattern in described.images]
+        masks = [Pattern(pattern, self.find) for pattern in described.masks]
         listed = self._names(split, described)
         findings = []
         if listed is None:
@@ -70,7 +69,7 @@ class Layout:
             raise DataError(
                 f"expected pictures of the {split} split at "
                 f"{' or '.join(str(pattern) for pattern in images)}; got none; to fix, put them "
-                f"there, or correct schemas/{self.dataset.name}/dataset.toml"
+                f"there, or correct the dataset.toml of {self.dataset.name}"
             )
         pairs: dict[str, Pair] = {}
         for name in names:
@@ -94,7 +93,7 @@ class Layout:
                 ]
         return list(pairs.values()), findings
 
-    def _orphans(self, split: str, masks: list["_Pattern"], listed: set[str]) -> list[str]:
+    def _orphans(self, split: str, masks: list[Pattern], listed: set[str]) -> list[str]:
         """The names of masks that have a picture neither in this split nor in another, sorted."""
         orphans = {name for mask in masks for name in mask.names()} - listed
         if not orphans:
@@ -112,12 +111,12 @@ class Layout:
             if any(not taken.issuperset(mask.files(name)) for mask in masks)
         )
 
-    def _existing(self, patterns: Sequence[str]) -> list["_Pattern"]:
+    def _existing(self, patterns: Sequence[str]) -> list[Pattern]:
         """The patterns whose folders are there: not every split need be."""
         existing = []
         for pattern in patterns:
-            with contextlib.suppress(_MissingError):
-                existing.append(_Pattern(self, pattern))
+            with contextlib.suppress(MissingError):
+                existing.append(Pattern(pattern, self.find))
         return existing
 
     def _names(self, split: str, described: Split) -> list[str] | None:
@@ -169,76 +168,14 @@ class Layout:
         for root in self.roots:
             if folders.mode(root / path):
                 return root / path
-        raise _MissingError(
+        raise MissingError(
             f"expected {path} in {' or '.join(map(str, self.roots))}; got no such file; to fix, "
             f"give the folder of a complete {self.dataset.title}"
         )
 
 
-class _MissingError(DataError):
+class MissingError(DataError):
     """A file or folder of the data set is in none of the roots."""
-
-
-class _Pattern:
-    """`folder/*ending` of `schemas.Split`."""
-
-    def __init__(self, layout: Layout, pattern: str):
-        folder, star, self._ending = pattern.rpartition("*")
-        folder, _, self._start = folder.rpartition("/")
-        del star
-        self._folder = str(layout.find(folder)) if folder else str(layout.roots[0])
-        self._endings = (self._ending,) if self._ending else PICTURE_ENDINGS
-        self._listed: dict[str, list[str]] | None = None
-
-    def __str__(self) -> str:
-        return self.place("*")
-
-    def place(self, name: str) -> str:
-        """Where the file of a name is expected."""
-        folder, _, last = name.rpartition("/")
-        return os.path.join(self._folder, folder, f"{self._start}{last}{self._ending}")
-
-    def files(self, name: str) -> list[str]:
-        """The files of a name, sorted: at most one, but for several endings."""
-        if self._ending:
-            path = self.place(name)
-            return [path] if os.path.lexists(path) else []
-        return self._by_name().get(name, [])
-
-    def names(self) -> list[str]:
-        """All names that have files, sorted."""
-        return sorted(self._by_name())
-
-    def _by_name(self) -> dict[str, list[str]]:
-        """The files of each name.
-
-        Raises:
-            DataError: a name is no text.
-        """
-        if self._listed is None:
-            self._listed = {}
-            for path in sorted(folders.walk(self._folder)):
-                name = self._name(path)
-                if name is None:
-                    continue
-                try:
-                    name.encode()
-                except UnicodeEncodeError as error:
-                    raise DataError(
-                        f"expected file names in UTF-8; got {os.fsencode(path)}; to fix, rename it"
-                    ) from error
-                self._listed.setdefault(name, []).append(path)
-        return self._listed
-
-    def _name(self, path: str) -> str | None:
-        folder, last = os.path.split(os.path.relpath(path, self._folder))
-        for ending in self._endings:
-            # Cameras write .JPG.
-            matches = last.endswith(ending) if self._ending else last.lower().endswith(ending)
-            if matches and last.startswith(self._start):
-                name = last[len(self._start) : len(last) - len(ending)]
-                return f"{folder}/{name}" if folder else name
-        return None
 
 
 def find_layout(dataset: Dataset, folder: Path) -> Layout | None:
@@ -268,7 +205,7 @@ def find_layout(dataset: Dataset, folder: Path) -> Layout | None:
             inner = pattern.partition("*")[0].rpartition("/")[0]
             if inner and any(folders.is_folder(root / inner) for root in roots):
                 return layout
-            if not inner and roots and _Pattern(layout, pattern).names():
+            if not inner and roots and Pattern(pattern, layout.find).names():
                 return layout
     return None
 
@@ -288,19 +225,19 @@ def overlaps(
     splits = dataset.source.splits
     kept, findings, collide = {}, [], False
     for split, own in pairs.items():
-        strangers = [
+        apart = [
             other
             for other in kept
             if split not in splits[other].overlaps and other not in splits[split].overlaps
         ]
-        place_of = {pair.image: other for other in strangers for pair in kept[other]}
+        place_of = {pair.image: other for other in apart for pair in kept[other]}
         findings += [
             Finding(split, pair.name, IN_TWO_SPLITS, f"it is in {place_of[pair.image]} too")
             for pair in own
             if pair.image in place_of
         ]
         kept[split] = [pair for pair in own if pair.image not in place_of]
-        taken = {pair.name for other in strangers for pair in kept[other]}
+        taken = {pair.name for other in apart for pair in kept[other]}
         collide = collide or any(pair.name in taken for pair in kept[split])
     if collide:
         kept = {

@@ -7,18 +7,26 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from components.dataset import findings
-from components.dataset.building.picture_files import PNG, ProblemError, opened, png_chunks
+from components import texts
+from components.dataset.building.picture_files import ProblemError, opened
+from components.dataset.examination import findings
+from components.dataset.examination.image_files import PNG, png_bits, png_chunks
 from schemas import Dataset
 
-_PNG_BITS = 24  # where a PNG file says how many bits each value has
 
+def record_mask(encoded: bytes, path: str, dataset: Dataset) -> bytes:
+    """The mask as it goes into a record: a grey PNG of 8 bits that holds the class ids.
 
-def read_mask(encoded: bytes, path: str, dataset: Dataset) -> tuple[np.ndarray, bytes]:
-    """Class ids `[height, width]` of a mask, and the grey PNG that holds them."""
+    Args:
+        encoded: the mask's file.
+        path: its name, for a `.mat` is a mask of SBD.
+        dataset: says what the pixels hold.
+
+    Raises:
+        ProblemError: it holds no class ids, or such as have no place in 8 bits.
+    """
     if path.endswith(".mat"):
-        label_HW = _read_sbd(encoded)
-        return label_HW, _encode(label_HW)
+        return _encode(_read_sbd(encoded))
     with opened(encoded, findings.CORRUPT_MASK) as image:
         if image.format in ("JPEG", "MPO", "WEBP"):
             raise ProblemError(
@@ -26,19 +34,17 @@ def read_mask(encoded: bytes, path: str, dataset: Dataset) -> tuple[np.ndarray, 
                 f"expected a lossless file such as PNG, got {image.format}, which changes ids",
             )
         if dataset.source.masks == "colors":
-            label_HW = _ids_of_colors(image, dataset)
-            return label_HW, _encode(label_HW)
+            return _encode(_ids_of_colors(image, dataset))
+        bits = png_bits(encoded) if image.format == "PNG" and image.mode in ("P", "L") else 0
+        if bits == 8:
+            return _grey_png(encoded)
         label_HW = _ids(image)
-        if image.format == "PNG" and image.mode in ("P", "L"):
-            bits = encoded[_PNG_BITS]
-            if bits == 8:
-                return label_HW, _grey_png(encoded)
-            if image.mode == "L":
-                # Pillow spreads what fewer bits hold over 0 to 255.
-                label_HW = label_HW // (255 // (2**bits - 1))
+        if bits and image.mode == "L":
+            # Pillow spreads what fewer bits hold over 0 to 255.
+            label_HW = label_HW // (255 // (2**bits - 1))
     if label_HW.max() > 255:
-        return label_HW, b""
-    return label_HW, _encode(label_HW.astype(np.uint8))
+        raise ProblemError(findings.OUT_OF_RANGE, f"got {label_HW.max()} in a 16-bit mask")
+    return _encode(label_HW.astype(np.uint8))
 
 
 def _ids(image: Image.Image) -> np.ndarray:
@@ -69,7 +75,7 @@ def _ids_of_colors(image: Image.Image, dataset: Dataset) -> np.ndarray:
     if unknown:
         raise ProblemError(
             findings.UNKNOWN_COLOR,
-            f"expected the colours in dataset.toml, got {len(unknown)} others: "
+            f"expected the colours in dataset.toml, got {texts.counted(len(unknown), 'other')}: "
             + ", ".join(f"#{color:06x}" for color in unknown[:5]),
         )
     table = np.array([ids[int(color)] for color in present], np.uint8)

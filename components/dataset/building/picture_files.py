@@ -9,16 +9,14 @@ import contextlib
 import dataclasses
 import io
 import warnings
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from components.dataset import findings
-
-PNG = b"\x89PNG\r\n\x1a\n"
-"""What a PNG file starts with."""
+from components.dataset.examination import findings
+from components.dataset.examination.examine import pixels_problem
+from components.dataset.examination.image_files import png_chunks
 
 # What goes into a record as it is; MPO is a JPEG with more pictures behind it, as telephones write.
 _NATIVE = {"JPEG": "jpeg", "MPO": "jpeg", "PNG": "png"}
@@ -27,11 +25,10 @@ _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEB
 _EXIF_ORIENTATION = 0x0112
 _TURNED = range(2, 9)
 _JPEG_QUALITY = 95
-_MAX_PIXELS = 100_000_000
 
 
 class ProblemError(Exception):
-    """What is wrong with a file: cause, see `components.dataset.findings`, and detail."""
+    """What is wrong with a file: cause, see `findings`, and detail."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,10 +38,10 @@ class Picture:
     encoded: bytes
     format: str
     ending: str
-    size: tuple[int, int]
-    """Width and height, as a person sees them."""
     stored_size: tuple[int, int]
+    """Width and height before it is turned upright."""
     rewritten: str = ""
+    """Why it is written anew; empty where it is as it was."""
 
 
 @contextlib.contextmanager
@@ -60,11 +57,8 @@ def opened(encoded: bytes, corrupt: str) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
-                if image.width * image.height > _MAX_PIXELS:
-                    raise ProblemError(
-                        corrupt,
-                        f"expected at most {_MAX_PIXELS:,} pixels, got {times(image.size)}",
-                    )
+                if too_large := pixels_problem(*image.size):
+                    raise ProblemError(corrupt, too_large)
                 if image.format == "PNG":
                     collections.deque(png_chunks(encoded), maxlen=0)
                 yield image
@@ -74,17 +68,20 @@ def opened(encoded: bytes, corrupt: str) -> Iterator[Image.Image]:
             raise ProblemError(corrupt, _reason(error)) from error
 
 
-def check_picture(encoded: bytes) -> Picture:
-    """Decodes a picture to see that it can be; writes it anew where it has to be."""
+def record_picture(encoded: bytes) -> Picture:
+    """The picture's file as it goes into a record, written anew where it has to be.
+
+    What goes in untouched is not decoded: that is for the examination of what the record holds.
+
+    Raises:
+        ProblemError: it is no picture, or cannot be written anew.
+    """
     with opened(encoded, findings.CORRUPT_PICTURE) as image:
         reason = _rewriting_reason(image)
         if reason:
             return _rewrite(image, reason)
-        size, kind = image.size, _NATIVE[image.format]
-        # A JPEG is decoded to the last byte at any size; an eighth of it takes the least.
-        image.draft("L", (max(1, size[0] // 8), max(1, size[1] // 8)))
-        image.load()
-    return Picture(encoded, kind, ".jpg" if kind == "jpeg" else f".{kind}", size, size)
+        kind = _NATIVE[image.format]
+    return Picture(encoded, kind, ".jpg" if kind == "jpeg" else f".{kind}", image.size)
 
 
 def _reason(error: Exception) -> str:
@@ -121,33 +118,6 @@ def _rewrite(image: Image.Image, reason: str) -> Picture:
     file = io.BytesIO()
     if as_jpeg:
         upright.save(file, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
-        return Picture(file.getvalue(), "jpeg", ".jpg", upright.size, stored_size, reason)
+        return Picture(file.getvalue(), "jpeg", ".jpg", stored_size, reason)
     upright.save(file, "PNG")
-    return Picture(file.getvalue(), "png", ".png", upright.size, stored_size, reason)
-
-
-def times(size: tuple[int, int]) -> str:
-    """Width and height as people write them."""
-    return f"{size[0]}x{size[1]}"
-
-
-def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and bytes of each chunk of a PNG file, up to its end.
-
-    Raises:
-        ValueError: the file is cut off or damaged where TensorFlow looks and Pillow does not.
-    """
-    kind, place = b"", len(PNG)
-    while kind != b"IEND":
-        length = int.from_bytes(encoded[place : place + 4], "big")
-        chunk = encoded[place : place + 12 + length]
-        if len(chunk) < 12 + length:
-            raise ValueError("the file is cut off")
-        kind = chunk[4:8]
-        if not kind.isalpha():
-            raise ValueError("the file is damaged")
-        # PNG specification, 5.4: a decoder may do without what has a small first letter.
-        if kind[:1].isupper() and zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
-            raise ValueError(f"the checksum of its {kind.decode()} is wrong")
-        yield kind, chunk
-        place += len(chunk)
+    return Picture(file.getvalue(), "png", ".png", stored_size, reason)

@@ -1,1 +1,1 @@
-"""A look at the data before training: what a folder of TFRecords holds, as one HTML page."""
+"""The data before training: what a folder of TFRecords holds, as one HTML page."""

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from components import pages
-from components.dataset.overview import examine
-from components.dataset.overview.survey import BRIGHTNESS_BINS, Shown, SplitSurvey, Survey
+from components import pages, texts
+from components.dataset.examination.measures import BRIGHTNESS_BINS
+from components.dataset.overview import suspicions
+from components.dataset.overview.survey import Shown, SplitSurvey, Survey
 from components.dataset.overview.verdict import ignored_share, unknown_labels, verdict
 from components.pictures import data_url
 from schemas import Dataset
@@ -51,6 +52,7 @@ def render(survey: Survey, dataset: Dataset) -> str:
                 "anchor": f"split-{index}",
                 "color": SPLIT_COLORS[index % len(SPLIT_COLORS)],
                 "survey": split,
+                "pictures": texts.counted(split.pictures, "picture"),
                 "facts": list(_facts(split, dataset)),
                 "examples": [_card(shown, dataset) for shown in split.examples],
                 "suspicious": [_card(shown, dataset) for shown in split.suspicious],
@@ -65,10 +67,10 @@ def render(survey: Survey, dataset: Dataset) -> str:
             {
                 "name": reason,
                 "text": text,
-                "is_grave": reason in examine.GRAVE,
+                "is_grave": reason in suspicions.GRAVE,
                 "counts": [split.reasons[reason] for split in splits.values()],
             }
-            for reason, text in (examine.GRAVE | examine.DOUBTFUL).items()
+            for reason, text in (suspicions.GRAVE | suspicions.DOUBTFUL).items()
             if any(split.reasons[reason] for split in splits.values())
         ],
     )
@@ -78,20 +80,20 @@ def _facts(split: SplitSurvey, dataset: Dataset) -> Iterable[tuple[str, str]]:
     """What the card of a split says, as pairs of name and value."""
     if not split.pictures:
         return
-    yield "ignored pixels", f"{_percent(ignored_share([split], dataset))} %"
-    background = examine.background_id(dataset)
+    yield "ignored pixels", _percent(ignored_share([split], dataset), " %")
+    background = suspicions.background_id(dataset)
     pixels_C = split.class_pixels(dataset)
     if background is not None:
         share = pixels_C[background] / max(1, pixels_C.sum())
-        yield f"{dataset.class_names[background]}, of the labelled", f"{_percent(share)} %"
+        yield f"{dataset.class_names[background]}, of the labelled", _percent(share, " %")
     sizes = sorted(split.sizes.items())
     smallest, largest = (pick(sizes, key=lambda item: math.prod(item[0])) for pick in (min, max))
-    yield "smallest picture", examine.times(smallest[0])
+    yield "smallest picture", texts.size(*smallest[0])
     (usual, count), *_ = split.sizes.most_common(1)
     if len(sizes) > 1:
-        yield "largest picture", examine.times(largest[0])
+        yield "largest picture", texts.size(*largest[0])
     if 1 < count < split.pictures:
-        yield "most frequent size", f"{examine.times(usual)} ({count})"
+        yield "most frequent size", f"{texts.size(*usual)} ({count})"
 
 
 # === Classes ===
@@ -103,7 +105,7 @@ def _classes(splits: Sequence[SplitSurvey], dataset: Dataset) -> list[dict]:
         pixels_C / max(1, pixels_C.sum())
         for pixels_C in (split.class_pixels(dataset) for split in splits)
     ]
-    background = examine.background_id(dataset)
+    background = suspicions.background_id(dataset)
     # Beside the background the bars of all other classes would be dots.
     highest = max(
         (share_C[i] for share_C in shares for i in range(len(share_C)) if i != background),
@@ -193,7 +195,7 @@ def _histograms(splits: Sequence[SplitSurvey]) -> list[_Histogram]:
     histograms.append(_histogram("Width : height", axis, names, counts, splits))
     level = 256 // BRIGHTNESS_BINS
     names = [f"{level * i} to {level * (i + 1) - 1}" for i in range(BRIGHTNESS_BINS)]
-    counts = [split.brightness for split in splits]
+    counts = [split.measures.brightness for split in splits]
     axis = ("0 dark", "128", "255 bright")
     histograms.append(_histogram("Mean brightness", axis, names, counts, splits))
     return histograms
@@ -210,7 +212,7 @@ def _histogram(
     shares = [count / max(1, split.pictures) for count, split in zip(counts, splits, strict=True)]
     highest = max(share.max() for share in shares)
     bars = [
-        (name, [(share[i] / highest, f"{_percent(share[i])} %") for share in shares])
+        (name, [(share[i] / highest, _percent(share[i], " %")) for share in shares])
         for i, name in enumerate(names)
     ]
     return _Histogram(title, axis, bars)
@@ -240,7 +242,7 @@ def _card(shown: Shown, dataset: Dataset) -> dict:
     views = (("picture", shown.image), ("mask", shown.label), ("both", shown.overlay))
     return {
         "name": shown.name,
-        "size": examine.times(shown.size) if shown.size else "",
+        "size": texts.size(*shown.size) if shown.size else "",
         # Boxes of one height for all three, as flat or as upright as the picture in reason.
         "shape": f"{min(1.5, max(0.8, shown.size[0] / shown.size[1])):.3f}" if shown.size else "1",
         "views": [(name, data_url(encoded) if encoded else "") for name, encoded in views],
@@ -253,7 +255,7 @@ def _card(shown: Shown, dataset: Dataset) -> dict:
             for label, share in shown.shares
         ],
         "notes": [
-            (suspicion.reason, suspicion.detail, suspicion.reason in examine.GRAVE)
+            (suspicion.reason, suspicion.detail, suspicion.reason in suspicions.GRAVE)
             for suspicion in shown.suspicions
         ],
     }
@@ -263,7 +265,5 @@ def _hex(color: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def _percent(share: float) -> str:
-    if share == 0:
-        return "0"
-    return f"{100 * share:.1f}" if share >= 0.0005 else "<0.1"
+def _percent(share: float, unit: str = "") -> str:
+    return texts.percent(share, 1, unit)

@@ -4,19 +4,26 @@ import bisect
 import collections
 import dataclasses
 import hashlib
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from absl import logging
-from google.protobuf.message import DecodeError
 from PIL import Image
 
-from components import pictures
-from components.dataset import findings, records
-from components.dataset.overview import examine
-from components.dataset.overview.examine import Examined, Suspicion
+from components import pictures, texts
+from components.dataset import records
+from components.dataset.examination import findings
+from components.dataset.examination.decoding import decode_image
+from components.dataset.examination.examine import Examined, examine, examine_record
+from components.dataset.examination.measures import NOTHING, Measures, count_labels
+from components.dataset.overview.suspicions import (
+    DOUBTFUL,
+    GRAVE,
+    Suspicion,
+    background_id,
+    suspicions,
+)
 from components.errors import DataError
 from schemas import Dataset
 
@@ -24,8 +31,6 @@ THUMBNAIL_SIDE = 220
 """Long side of the pictures on the page, in pixels; about 25 kB for the three of a record."""
 JPEG_QUALITY = 82
 """Of the pictures on the page."""
-BRIGHTNESS_BINS = 16
-"""Equal parts of the grey values from 0 to 255."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,24 +53,18 @@ class Shown:
 
 @dataclasses.dataclass(kw_only=True, slots=True)
 class SplitSurvey:
-    """Counts of one split, over the pictures whose file and mask can both be decoded."""
+    """Counts of one split; sums are over the pictures whose file and mask can both be decoded."""
 
     files: int
     records: int = 0
     """All, those that cannot be decoded included."""
-    pictures: int = 0
-    pixels_256: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(256, np.int64))
-    """How many pixels each label has."""
+    measures: Measures = NOTHING
     occurrences_256: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(256, np.int64))
     """In how many pictures each label occurs."""
     sizes: collections.Counter[tuple[int, int]] = dataclasses.field(
         default_factory=collections.Counter
     )
     """Pictures by width and height."""
-    brightness: np.ndarray = dataclasses.field(
-        default_factory=lambda: np.zeros(BRIGHTNESS_BINS, np.int64)
-    )
-    """Pictures by mean grey value."""
     reasons: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     """How many records are suspicious for each reason."""
     suspicious_count: int = 0
@@ -74,6 +73,16 @@ class SplitSurvey:
     """The worst of each reason in turn, gravest reason first."""
     examples: list[Shown] = dataclasses.field(default_factory=list)
     """A sample over the whole split, by name."""
+
+    @property
+    def pictures(self) -> int:
+        """How many can be decoded, picture and mask."""
+        return self.measures.records
+
+    @property
+    def pixels_256(self) -> np.ndarray:
+        """How many pixels each label has."""
+        return self.measures.pixels_256
 
     def class_pixels(self, dataset: Dataset) -> np.ndarray:
         """How many pixels each class has, 0 where the ignore label is that of a class."""
@@ -121,57 +130,42 @@ def _survey_split(
 ) -> SplitSurvey:
     split = SplitSurvey(files=len(files))
     sample = _Lowest(examples)
-    suspicious = {
-        reason: _Lowest(suspicious_limit) for reason in (*examine.GRAVE, *examine.DOUBTFUL)
-    }
+    worst = {reason: _Lowest(suspicious_limit) for reason in (*GRAVE, *DOUBTFUL)}
 
-    def suspect(found: Examined, view: Callable[[], Shown]) -> None:
+    def suspect(view: _View) -> None:
         # Picture and mask may both be missing; each reason counts a record once.
-        by_reason = {suspicion.reason: suspicion for suspicion in found.suspicions}
+        by_reason = {suspicion.reason: suspicion for suspicion in view.suspicions}
         split.suspicious_count += bool(by_reason)
         for reason, suspicion in by_reason.items():
             split.reasons[reason] += 1
-            suspicious[reason].add((suspicion.rank, _lot(found)), view)
+            worst[reason].add((suspicion.rank, view.order), view)
 
     for path in files:
         try:
             for example in records.read_examples([path]):
-                found = examine.examine(example, dataset)
-                view = _Once(found, dataset)
+                found = examine_record(example, dataset.num_classes, dataset.ignore_label)
+                view = _View(found, suspicions(found, dataset), dataset)
                 split.records += 1
-                suspect(found, view)
-                if found.image is not None and found.label_HW is not None:
+                suspect(view)
+                if found.measures.records:
                     _count(found, split)
-                    sample.add((_lot(found),), view)
-        except (DataError, DecodeError) as error:
-            cause = Suspicion(findings.UNREADABLE, _reason(error))
-            logging.warning("%s cannot be read to its end: %s", path, cause.detail)
-            broken = Examined(name=Path(path).name, suspicions=[cause])
-            suspect(broken, _Once(broken, dataset))
+                    sample.add((view.order,), view)
+        except DataError as error:
+            detail = str(error.__cause__)
+            logging.warning("%s cannot be read to its end: %s", path, detail)
+            broken = examine(None, None, dataset.num_classes, dataset.ignore_label)
+            broken = dataclasses.replace(broken, filename=Path(path).name)
+            suspect(_View(broken, [Suspicion(findings.UNREADABLE, detail)], dataset))
     split.examples = sorted(sample.items(), key=lambda shown: shown.name)
-    split.suspicious = _by_turns([kept.items() for kept in suspicious.values()], suspicious_limit)
-    logging.info("Looked at %d records of %s", split.records, name)
+    split.suspicious = _by_turns([kept.items() for kept in worst.values()], suspicious_limit)
+    logging.info("Examined %s of %s", texts.counted(split.records, "record"), name)
     return split
 
 
-def _reason(error: Exception) -> str:
-    """The first line of what TensorFlow said, without the name and the place of its operation."""
-    first = str(error.__cause__ or error).splitlines()[0]
-    return re.sub(r"^\{\{.*?\}\} |\s*\[Op:.*", "", first)
-
-
 def _count(found: Examined, split: SplitSurvey) -> None:
-    split.pictures += 1
-    split.pixels_256 += found.pixels_256
-    split.occurrences_256 += found.pixels_256 > 0
+    split.measures += found.measures
+    split.occurrences_256 += found.measures.pixels_256 > 0
     split.sizes[found.size] += 1
-    mean = np.asarray(found.image.convert("L")).mean()
-    split.brightness[int(mean * BRIGHTNESS_BINS / 256)] += 1
-
-
-def _lot(found: Examined) -> bytes:
-    """What decides whether a record is shown: as good as chance, and always the same."""
-    return hashlib.blake2b(found.name.encode() + found.encoded, digest_size=8).digest()
 
 
 class _Lowest:
@@ -192,16 +186,23 @@ class _Lowest:
         return [item for _, item in self._entries]
 
 
-class _Once:
+class _View:
     """Makes the pictures of a record when first asked for."""
 
-    def __init__(self, found: Examined, dataset: Dataset):
+    def __init__(self, found: Examined, suspicions: list[Suspicion], dataset: Dataset):
+        self.suspicions = suspicions
         self._found, self._dataset = found, dataset
         self._shown: Shown | None = None
 
+    @property
+    def order(self) -> bytes:
+        """What decides whether a record is shown: as good as chance, and always the same."""
+        content = self._found.filename.encode() + (self._found.image or b"")
+        return hashlib.blake2b(content, digest_size=8).digest()
+
     def __call__(self) -> Shown:
         if self._shown is None:
-            self._shown = _show(self._found, self._dataset)
+            self._shown = _show(self._found, self.suspicions, self._dataset)
         return self._shown
 
 
@@ -215,36 +216,38 @@ def _by_turns(lists: list[list[Shown]], limit: int) -> list[Shown]:
     return chosen[:limit]
 
 
-def _show(found: Examined, dataset: Dataset) -> Shown:
+def _show(found: Examined, suspicions: list[Suspicion], dataset: Dataset) -> Shown:
     image = label = overlay = b""
     shares: tuple[tuple[int, float], ...] = ()
-    if found.image is not None:
-        small = pictures.thumbnail(found.image, THUMBNAIL_SIDE)
+    small = None
+    if found.image_HW3 is not None:
+        small = pictures.thumbnail(Image.fromarray(found.image_HW3), THUMBNAIL_SIDE)
         image = _jpeg(small)
-    if found.mask is not None:
-        label = pictures.encode(pictures.thumbnail(found.mask, THUMBNAIL_SIDE), "PNG")
+    if any(suspicion.reason == findings.UNSUITABLE_MASK for suspicion in suspicions):
+        mask = Image.fromarray(decode_image(found.label).numpy())
+        label = pictures.encode(pictures.thumbnail(mask, THUMBNAIL_SIDE), "PNG")
     if found.label_HW is not None:
         small_label = pictures.thumbnail(
             Image.fromarray(found.label_HW), THUMBNAIL_SIDE, smooth=False
         )
         label = pictures.colourise(np.asarray(small_label), dataset)
-        order = np.argsort(-found.pixels_256, kind="stable")
-        all_pixels = found.pixels_256.sum()
+        pixels_256 = count_labels(found.label_HW)
+        order = np.argsort(-pixels_256, kind="stable")
         shares = tuple(
-            (int(i), float(found.pixels_256[i] / all_pixels)) for i in order if found.pixels_256[i]
+            (int(i), float(pixels_256[i] / pixels_256.sum())) for i in order if pixels_256[i]
         )
-        if found.size == found.label_HW.shape[::-1]:
-            background = examine.background_id(dataset)
+        if found.size == found.label_size:
+            background = background_id(dataset)
             clear = () if background is None else (background,)
             overlay = _jpeg(pictures.overlay(small, found.label_HW, dataset, clear=clear))
     return Shown(
-        name=found.name,
+        name=found.filename,
         size=found.size,
         image=image,
         label=label,
         overlay=overlay,
         shares=shares,
-        suspicions=tuple(found.suspicions),
+        suspicions=tuple(suspicions),
     )
 
 

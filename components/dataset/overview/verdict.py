@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from components.dataset import findings
-from components.dataset.overview import examine
+from components import texts
+from components.dataset.examination import findings
+from components.dataset.overview import suspicions
 from components.dataset.overview.survey import SplitSurvey, Survey
 from schemas import Dataset
 
@@ -54,14 +55,14 @@ def _unusable(name: str, split: SplitSurvey) -> Iterator[Remark]:
     files = split.reasons[findings.UNREADABLE]
     if files:
         yield Remark(
-            f"{files} of {split.files} files of {name} cannot be read to the end.",
+            f"{files} of {texts.counted(split.files, 'file')} of {name} cannot be read to the end.",
             files / split.files,
         )
-    for reason, explanation in examine.GRAVE.items():
+    for reason, explanation in suspicions.GRAVE.items():
         count = split.reasons[reason]
         if count and reason not in (findings.UNREADABLE, findings.OUT_OF_RANGE):
             yield Remark(
-                f"In {_of(count, split.records)} records of {name}, {explanation}.",
+                f"In {_of(count, split.records)} of {name}, {explanation}.",
                 count / split.records,
             )
 
@@ -73,7 +74,7 @@ def _labels(name: str, split: SplitSurvey, dataset: Dataset) -> Iterator[Remark]
         labels = _listed([f"{i} (in {split.occurrences_256[i]})" for i in unknown])
         count = split.reasons[findings.OUT_OF_RANGE]
         yield Remark(
-            f"In {_of(count, split.records)} records of {name}, the mask holds labels that no "
+            f"In {_of(count, split.records)} of {name}, the mask holds labels that no "
             f"class has: {labels}. Classes go from 0 to {dataset.num_classes - 1}, and "
             f"{dataset.ignore_label} is ignored.",
             count / split.records,
@@ -83,10 +84,10 @@ def _labels(name: str, split: SplitSurvey, dataset: Dataset) -> Iterator[Remark]
         return
     ignored = ignored_share([split], dataset)
     only = " but " + dataset.class_names[present[0]] if len(present) else ""
-    hint = "Masks must hold the id of a class in each pixel, as a grey value."
+    hint = "Masks must hold the id of a class in each pixel, as its value."
     if ignored:
         hint = (
-            f"{_percent(ignored)} of the pixels have label {dataset.ignore_label}, which is "
+            f"{texts.percent(ignored)} of the pixels have label {dataset.ignore_label}, which is "
             f"ignored; if {dataset.ignore_label} marks a class in these masks, it must become "
             "the id of that class."
         )
@@ -120,22 +121,22 @@ def _shares(survey: Survey, dataset: Dataset) -> Iterator[Remark]:
         share = pixels_C.max() / pixels_C.sum()
         if share >= DOMINANT_SHARE:
             name = dataset.class_names[int(pixels_C.argmax())]
-            yield Remark(f"{_percent(share)} of the labelled pixels are {name}.")
+            yield Remark(f"{texts.percent(share)} of the labelled pixels are {name}.")
     ignored = ignored_share(splits, dataset)
     if ignored >= MUCH_IGNORED_SHARE:
         yield Remark(
-            f"{_percent(ignored)} of the pixels are ignored (label {dataset.ignore_label})."
+            f"{texts.percent(ignored)} of the pixels are ignored (label {dataset.ignore_label})."
         )
 
 
 def _doubtful(survey: Survey) -> Iterator[Remark]:
     counts = {
         reason: sum(split.reasons[reason] for split in survey.splits.values())
-        for reason in examine.DOUBTFUL
+        for reason in suspicions.DOUBTFUL
     }
-    told = [f"{reason} ({count})" for reason, count in counts.items() if count]
-    if told:
-        yield Remark(f"Worth a look: {', '.join(told)}.")
+    found = [f"{reason} ({count})" for reason, count in counts.items() if count]
+    if found:
+        yield Remark(f"Worth a look: {', '.join(found)}.")
 
 
 def unknown_labels(split: SplitSurvey, dataset: Dataset) -> np.ndarray:
@@ -157,8 +158,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _of(count: int, total: int) -> str:
-    return f"all {total}" if count == total else f"{count} of {total}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.01 else "Less than 1 %"
+    records = texts.counted(total, "record")
+    return f"all {records}" if count == total > 1 else f"{count} of {records}"

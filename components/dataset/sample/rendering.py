@@ -1,6 +1,6 @@
 """The embedded sample data set: rendered pictures with exact label maps.
 
-It stands in for PASCAL VOC in miniature where nothing can be downloaded: six classes told apart
+It stands in for PASCAL VOC in miniature where nothing can be downloaded: six classes distinguished
 by texture, shape and partly colour, thin parts, overlaps, truncation, clutter and a 255 border
 round every object. Nothing is read; a picture is a pure function of (index, split, seed).
 Suffixes: H, W are pixels of the picture; a canvas is SUPERSAMPLING times as large each way.

@@ -1,4 +1,4 @@
-"""The serving check as a TFX component that gives or withholds the infrastructure blessing."""
+"""The serving check as a TFX component that blesses a model, or fails."""
 
 import itertools
 import os
@@ -9,6 +9,7 @@ from tfx import v1 as tfx
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components import texts
 from components.serving.check.checks import check_serving
 
 
@@ -38,9 +39,9 @@ def ServingCheck(
         timeout_seconds,
     )
     logging.info(
-        "The model serves: %d pictures of %d sizes in one batch",
-        measured["pictures"],
-        len(measured["sizes"]),
+        "The model serves: %s of %s in one batch",
+        texts.counted(measured["pictures"], "picture"),
+        texts.counted(len(measured["sizes"]), "size"),
     )
     # The names that TFX's Pusher reads, see tfx/components/infra_validator/executor.py.
     blessing.set_int_custom_property("blessed", 1)

@@ -10,9 +10,9 @@ import tensorflow as tf
 from PIL import Image
 
 from components.data_gate.checks import check_record, drift, repeated
-from components.data_gate.measures import NOTHING, measure
 from components.data_gate.options import GateOptions
-from components.dataset.findings import Finding
+from components.dataset.examination.findings import Finding
+from components.dataset.examination.measures import NOTHING, measure
 from components.dataset.records import FILENAME, HEIGHT, IMAGE, LABEL, Record
 
 
@@ -62,27 +62,43 @@ JPEG = encode(np.zeros((20, 30, 3), np.uint8), "JPEG")
 PNG = encode(np.zeros((20, 30, 3), np.uint8))
 MASK = np.zeros((20, 30), np.uint8)
 NO_PICTURE = "Unknown image file format. One of "  # Which ones depends on TensorFlow.
-NO_IDS = f"expected an 8-bit grey PNG of class ids in {LABEL}"
+NO_IDS = "expected an 8-bit grey PNG of class ids, got a "
 
 
 @pytest.mark.parametrize(
     ("serialized", "cause", "detail"),
     [
         (record(image=JPEG[: len(JPEG) // 2]), "corrupt picture", "Invalid JPEG data"),
-        (record(image=PNG[:-12]), "corrupt picture", "Invalid PNG data"),
+        (record(image=PNG[:-12]), "corrupt picture", "the file is cut off"),
         (record(image=b"no picture"), "corrupt picture", NO_PICTURE),
-        (record(image=b""), "corrupt picture", f"{IMAGE}: Input is empty."),
+        (record(image=b""), "corrupt picture", "Input is empty."),
         (record(label=b"no mask"), "corrupt mask", NO_PICTURE),
-        (record(label=encode(MASK)[:-30]), "corrupt mask", "Invalid PNG data"),
-        (record(label=encode(MASK, "JPEG")), "unsuitable mask", NO_IDS),
-        (record(label=encode(np.zeros((20, 30, 3), np.uint8))), "unsuitable mask", NO_IDS),
-        (record(label=encode(Image.fromarray(MASK).convert("P"))), "unsuitable mask", NO_IDS),
-        (record(label=encode(MASK.astype(np.uint16) + 2)), "unsuitable mask", NO_IDS),
-        (record(label=encode(Image.fromarray(MASK > 0))), "unsuitable mask", NO_IDS),
+        (record(label=encode(MASK)[:-30]), "corrupt mask", "the file is cut off"),
+        (record(label=encode(MASK, "JPEG")), "unsuitable mask", f"{NO_IDS}JPEG"),
+        (
+            record(label=encode(np.zeros((20, 30, 3), np.uint8))),
+            "unsuitable mask",
+            f"{NO_IDS}PNG of 8-bit colours",
+        ),
+        (
+            record(label=encode(Image.fromarray(MASK).convert("P"))),
+            "unsuitable mask",
+            f"{NO_IDS}PNG of 8-bit palette",
+        ),
+        (
+            record(label=encode(MASK.astype(np.uint16) + 2)),
+            "unsuitable mask",
+            f"{NO_IDS}PNG of 16-bit grey",
+        ),
+        (
+            record(label=encode(Image.fromarray(MASK > 0))),
+            "unsuitable mask",
+            f"{NO_IDS}PNG of 1-bit grey",
+        ),
         (
             record(label=encode(MASK.T)),
             "mask of another size",
-            "the picture is 30x20, the mask 20x30",
+            "the picture is 30x20, the mask 20x30; the mask is transposed",
         ),
         (
             record(label=encode(MASK + 9)),
@@ -103,8 +119,8 @@ def test_one_fault_is_one_finding(serialized, cause, detail):
 
 
 def test_two_faults_are_two_findings():
-    look = check(record(image=b"x", label=b"y"))
-    assert [finding.cause for finding in look.findings] == ["corrupt picture", "corrupt mask"]
+    checked = check(record(image=b"x", label=b"y"))
+    assert [finding.cause for finding in checked.findings] == ["corrupt picture", "corrupt mask"]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF"])
@@ -113,14 +129,14 @@ def test_a_good_record_has_no_finding(kind):
     assert check(record(image=image)).findings == []
 
 
-def test_a_look_measures_and_identifies():
+def test_a_check_measures_and_identifies():
     mask = MASK.copy()
     mask[:5], mask[-1] = 2, 255
-    look = check(record(image=PNG, label=encode(mask)))
-    assert look.filename == "good.jpg" and look.measures.records == 1
-    assert look.measures.pixels_256[[0, 1, 2, 255]].tolist() == [14 * 30, 0, 5 * 30, 30]
-    assert look.digest == check(record(image=PNG, filename="other.png")).digest
-    assert look.digest != check(record(image=JPEG)).digest
+    checked = check(record(image=PNG, label=encode(mask)))
+    assert checked.filename == "good.jpg" and checked.measures.records == 1
+    assert checked.measures.pixels_256[[0, 1, 2, 255]].tolist() == [14 * 30, 0, 5 * 30, 30]
+    assert checked.digest == check(record(image=PNG, filename="other.png")).digest
+    assert checked.digest != check(record(image=JPEG)).digest
 
 
 @pytest.mark.parametrize("serialized", [record(image=b"x"), record(label=b"x"), without(LABEL)])

@@ -145,7 +145,7 @@ BAD = {
         lambda f: [path.unlink() for path in f.glob("val-*")],
         r"matching 'val-\*' for the val split in .*; got none; to fix, .*data\.val_pattern",
     ),
-    "newest span without a file to measure on": (
+    "span without a file to measure on": (
         second_span_without_val,
         r"matching 'val-\*' for the val split in .*/span-10; got none",
     ),
@@ -155,7 +155,7 @@ BAD = {
     ),
     "a few bytes": (
         lambda f: first(f).write_text("hi"),
-        NOT_RECORDS.format(name="train-00000.*", why="it is cut off or damaged after 0 records"),
+        NOT_RECORDS.format(name="train-00000.*", why="truncated record at 0"),
     ),
     "file that is cut off in its first record": (
         lambda f: cut(first(f, "val"), 9),
@@ -267,20 +267,20 @@ def test_what_passes_the_door_is_what_example_gen_reads_and_the_gate_lets_pass(
     change(folder)
     assert ready(folder, tmp_path / "output") == folder
     examples = list(records.read_examples(records.record_files(folder, "train-*")))
-    found = [e.features.feature[records.FILENAME].bytes_list.value[0].decode() for e in examples]
-    assert sorted(found) == names
+    read = [e.features.feature[records.FILENAME].bytes_list.value[0].decode() for e in examples]
+    assert sorted(read) == names
 
     # TFX's ImportExampleGen reads with this.
-    told = tmp_path / "told"
+    found = tmp_path / "found"
     with beam.Pipeline(options=PipelineOptions([*conversion.LOCAL_BEAM_ARGS])) as pipeline:
         _ = (
             pipeline
             | beam.io.ReadFromTFRecord(os.path.join(folder, "train-*"))
             | beam.Map(lambda serialized: check_record(serialized, "train", 3, 255))
-            | beam.Map(lambda look: f"{look.filename} {look.findings}")
-            | beam.io.WriteToText(str(told), shard_name_template="")
+            | beam.Map(lambda checked: f"{checked.filename} {checked.findings}")
+            | beam.io.WriteToText(str(found), shard_name_template="")
         )
-    assert sorted(told.read_text().splitlines()) == [f"{name} []" for name in names]
+    assert sorted(found.read_text().splitlines()) == [f"{name} []" for name in names]
 
 
 def test_a_file_or_nothing_instead_of_a_folder_is_refused(folder, tmp_path):

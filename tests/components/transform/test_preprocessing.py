@@ -11,6 +11,7 @@ from PIL import Image
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from components.dataset import records
+from components.dataset.examination import decoding
 from components.transform import preprocessing
 
 CROP = 65
@@ -174,8 +175,8 @@ def test_a_jpeg_has_the_very_pixels_that_other_libraries_see(quality):
     file = io.BytesIO()
     smooth.save(file, "JPEG", quality=quality)
     seen = np.asarray(Image.open(io.BytesIO(file.getvalue())))
-    np.testing.assert_array_equal(preprocessing.decode_image(file.getvalue()).numpy(), seen)
-    in_graph = tf.function(preprocessing.decode_image)(tf.constant(file.getvalue()))
+    np.testing.assert_array_equal(decoding.decode_image(file.getvalue()).numpy(), seen)
+    in_graph = tf.function(decoding.decode_image)(tf.constant(file.getvalue()))
     np.testing.assert_array_equal(in_graph.numpy(), seen)
     hasty = tf.io.decode_jpeg(file.getvalue()).numpy()
     assert (hasty != seen).any()

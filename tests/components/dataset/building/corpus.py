@@ -84,7 +84,7 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True)
 class RefusedAtOnce:
-    """A case in which no picture is looked at."""
+    """A case in which no picture is examined."""
 
     name: str
     make: Callable[[Path], None]

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.dataset import findings
+from components.dataset.examination import findings
 from tests.components.dataset.building.corpus import (
     IMAGE,
     LABEL_HW,

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from components.dataset import findings
+from components.dataset.examination import findings
 from tests.components.dataset.building.corpus import (
     COLORS_256,
     IGNORE,
@@ -145,7 +145,7 @@ BAD_MASKS = [
             mask(mask_file(np.asarray(Image.fromarray(LABEL_HW).transpose(STORED[6])))),
         ),
         _OTHER_SIZE,
-        "64x32, the mask 32x64; the mask fits the picture before .* remove its EXIF tag$",
+        "64x32, the mask 32x64; the mask is transposed; the mask fits .* remove its EXIF tag$",
     ),
     Refused(
         "label out of range",
@@ -193,7 +193,7 @@ BAD_MASKS = [
         "unknown colour",
         mask(encode(_UNKNOWN_COLOR_HW3, "PNG")),
         findings.UNKNOWN_COLOR,
-        "got 1 others: #090807$",
+        "got 1 other: #090807$",
         layout="colors",
     ),
     Refused(

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from components.dataset import findings
+from components.dataset.examination import findings
 from tests.components.dataset.building.corpus import (
     GREY_HW,
     IMAGE,
@@ -230,12 +230,12 @@ BAD_PICTURES = [
     Refused("empty picture", picture(b""), findings.UNREADABLE, r"odd\.jpg is empty$"),
     Refused("text named .jpg", picture(b"<html>not found</html>"), _CORRUPT, f"^{NO_PICTURE}$"),
     Refused("half a JPEG", picture(jpeg()[: len(jpeg()) // 2]), _CORRUPT, "(?i)truncated"),
-    Refused("JPEG without its last byte", picture(jpeg()[:-1]), _CORRUPT, "truncated"),
+    Refused("JPEG without its last byte", picture(jpeg()[:-1]), _CORRUPT, "Invalid JPEG data"),
     Refused(
         "half a progressive JPEG",
         picture(jpeg(progressive=True)[:-60]),
         _CORRUPT,
-        "truncated",
+        "Invalid JPEG data",
     ),
     Refused("JPEG of no height", picture(with_declared_size(jpeg(), 64, 0)), _CORRUPT, NO_PICTURE),
     Refused(

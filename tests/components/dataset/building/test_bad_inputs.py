@@ -9,10 +9,10 @@ import pytest
 from components.dataset import records
 from components.dataset.building import conversion
 from components.dataset.building.layout import find_layout
-from components.dataset.findings import DUPLICATE
+from components.dataset.examination.decoding import decode_image, decode_label
+from components.dataset.examination.findings import DUPLICATE
 from components.errors import ConfigError, DataError
 from components.storage import folders
-from components.transform.preprocessing import decode_image, decode_label
 from tests.components.dataset.building import corpus
 from tests.components.dataset.building.corpus_folders import BAD_FOLDERS, FOLDERS, NO_FOLDERS
 from tests.components.dataset.building.corpus_masks import BAD_MASKS, MASKS
@@ -90,7 +90,7 @@ def test_what_can_go_into_a_record_as_it_is_does(tmp_path, output):
 def test_what_is_bad_is_named_and_can_be_left_out(case, tmp_path, output):
     root = made(case, tmp_path)
     with pytest.raises(
-        DataError, match=r"expected . pictures fit for training; got 1 × "
+        DataError, match=r"expected . pictures? fit for training; got 1 × "
     ) as caught:
         convert(root, case.layout, output)
     report = output.with_name("records.findings.json")

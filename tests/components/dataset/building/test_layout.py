@@ -10,7 +10,7 @@ import pytest
 import schemas
 from components.dataset.building import build
 from components.dataset.building.layout import find_layout, overlaps
-from components.dataset.findings import IN_TWO_SPLITS, MISSING_PICTURE
+from components.dataset.examination.findings import IN_TWO_SPLITS, MISSING_PICTURE
 from components.errors import DataError
 from schemas import Source, Split
 from tests.components.dataset.building.corpus_folders import unprivileged

@@ -12,11 +12,12 @@ from PIL import Image
 
 import schemas
 from components import pictures
-from components.dataset import findings
-from components.dataset.overview import examine
-from components.dataset.overview.examine import Suspicion
+from components.dataset.examination import findings
+from components.dataset.examination.measures import BRIGHTNESS_BINS, NOTHING
+from components.dataset.overview import suspicions
 from components.dataset.overview.page import render
 from components.dataset.overview.survey import Shown, SplitSurvey, Survey
+from components.dataset.overview.suspicions import Suspicion
 from components.dataset.overview.verdict import verdict
 
 DATASET = schemas.Dataset(
@@ -33,11 +34,16 @@ DATASET = schemas.Dataset(
 
 def split(pixels: dict[int, int], *, pictures=10, records=10, **changes) -> SplitSurvey:
     """A split whose every picture holds all of the labels in `pixels`."""
-    made = SplitSurvey(files=2, records=records, pictures=pictures, **changes)
+    pixels_256, brightness = np.zeros(256, np.int64), np.zeros(BRIGHTNESS_BINS, np.int64)
+    brightness[4] = pictures
     for label, count in pixels.items():
-        made.pixels_256[label], made.occurrences_256[label] = count, pictures
+        pixels_256[label] = count
+    measures = dataclasses.replace(
+        NOTHING, records=pictures, pixels_256=pixels_256, brightness=brightness
+    )
+    made = SplitSurvey(files=2, records=records, measures=measures, **changes)
+    made.occurrences_256[list(pixels)] = pictures
     made.sizes.update({(100, 80): pictures - 1, (300, 90): 1} if pictures else {})
-    made.brightness[4] = pictures
     return made
 
 
@@ -65,7 +71,7 @@ def sentences(**splits) -> list[str]:
 
 def test_page_says_what_was_counted():
     train = split(
-        {0: 600, 1: 250, 2: 50, 255: 100}, reasons=collections.Counter({examine.SMALL: 3})
+        {0: 600, 1: 250, 2: 50, 255: 100}, reasons=collections.Counter({suspicions.SMALL: 3})
     )
     html = render(Survey({"train": train, "val": split({0: 1000, 1: 1})}), DATASET)
     text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL)
@@ -75,16 +81,16 @@ def test_page_says_what_was_counted():
     assert "doll 5.6 0 10 100.0 % never" in text
     assert "ignored (255) 10.0 0 10 100.0 % 0 0 %" in text
     assert "background, of the labelled 66.7 %" in text
-    assert "smallest picture 100 × 80 largest picture 300 × 90" in text
+    assert "smallest picture 100x80 largest picture 300x90" in text
     assert "very small the short side is below 64 pixels 3 0" in text
     assert "10 pictures in train, 10 pictures in val" in text
 
 
 def test_page_stands_alone_and_escapes_what_people_named():
-    note = Suspicion(examine.SMALL, "<i>detail</i>")
+    note = Suspicion(suspicions.SMALL, "<i>detail</i>")
     shown_ones = [shown('<b>"x".jpg'), shown("it's.jpg", note)]
     made = split(GOOD, examples=shown_ones, suspicious=shown_ones[1:], suspicious_count=1)
-    made.reasons[examine.SMALL] = 1
+    made.reasons[suspicions.SMALL] = 1
     html = render(Survey({"<train>": made}), DATASET)
     assert "&lt;b&gt;&#34;x&#34;.jpg" in html and "&lt;train&gt;" in html
     assert "Toys &amp; more" in html and "&lt;i&gt;detail&lt;/i&gt;" in html
@@ -147,9 +153,9 @@ def test_classes_that_never_occur_are_named():
     ]
     assert sentences(train=split(missing)) == ["1 of 3 classes never occurs in train: doll."]
     # A split with a single class has a sentence of its own.
-    told = sentences(train=split(missing), val=split({2: 100}))
-    assert len(told) == 2 and told[0].startswith("The masks of val hold no class but doll.")
-    assert told[1] == "1 of 3 classes never occurs in train: doll."
+    said = sentences(train=split(missing), val=split({2: 100}))
+    assert len(said) == 2 and said[0].startswith("The masks of val hold no class but doll.")
+    assert said[1] == "1 of 3 classes never occurs in train: doll."
 
 
 def test_dominant_and_ignored_shares():
@@ -169,13 +175,13 @@ def test_an_object_marked_255_is_explained():
 def test_masks_with_nothing_but_background():
     assert sentences(train=split({0: 1000})) == [
         "The masks of train hold no class but background. Masks must hold the id of a class in "
-        "each pixel, as a grey value."
+        "each pixel, as its value."
     ]
 
 
 def test_unknown_labels_and_unreadable_records_are_grave():
     bad = split({**GOOD, 128: 50}, pictures=8, reasons=collections.Counter(
-        {findings.OUT_OF_RANGE: 8, findings.CORRUPT_MASK: 2, examine.SMALL: 1}
+        {findings.OUT_OF_RANGE: 8, findings.CORRUPT_MASK: 2, suspicions.SMALL: 1}
     ))  # fmt: skip
     remarks = verdict(Survey({"train": bad}), DATASET)
     assert [(remark.text, remark.grave_share) for remark in remarks] == [

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from components import texts
+
 MISSING_FEATURE = "missing feature"
 MISSING_PICTURE = "missing picture"
 MISSING_MASK = "missing mask"
@@ -113,7 +115,7 @@ def split_problems(
             "",
             ONE_CLASS,
             f"expected at least two classes in the masks, got {' and '.join(classes) or 'none'} "
-            f"beside {100 * ignored:.0f} % with the ignore label {ignore_label}; masks that mark a "
-            "class with 255, or with colours, need that said in dataset.toml",
+            f"beside {texts.percent(ignored)} with the ignore label {ignore_label}; masks that "
+            "mark a class with 255, or with colours, need that said in dataset.toml",
         )
     ]

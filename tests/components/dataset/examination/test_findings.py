@@ -1,10 +1,15 @@
-"""How findings are told, and what the labels of a mask and of a split say."""
+"""How findings are written, and what the labels of a mask and of a split say."""
 
 import numpy as np
 import pytest
 
-from components.dataset import findings
-from components.dataset.findings import Finding, describe, label_problems, split_problems
+from components.dataset.examination import findings
+from components.dataset.examination.findings import (
+    Finding,
+    describe,
+    label_problems,
+    split_problems,
+)
 
 NAMES = ("background", "cat", "dog")
 

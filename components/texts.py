@@ -1,0 +1,27 @@
+"""Numbers as people write them, alike in every message and on every page."""
+
+
+def size(width: int, height: int) -> str:
+    """Width and height in pixels, "500x375"."""
+    return f"{width}x{height}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun, "1 picture" or "2 pictures"; for nouns that take an s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def percent(share: float, digits: int = 0, unit: str = " %") -> str:
+    """A share in [0, 1], "87 %" or "12.3 %"; what would be rounded to nothing is "<0.1 %".
+
+    Args:
+        share: of a whole.
+        digits: behind the point.
+        unit: written behind the number.
+    """
+    smallest = 10.0**-digits
+    if share == 0:
+        return f"0{unit}"
+    if 100 * share < smallest / 2:
+        return f"<{smallest:.{digits}f}{unit}"
+    return f"{100 * share:.{digits}f}{unit}"
