@@ -1,43 +1,68 @@
-"""TFX's ImportExampleGen without the shuffle."""
+"""The import of records, of one folder or of the newest spans, into one artifact."""
 
+import json
 import os
 
-from apache_beam import ParDo
-from apache_beam.io import WriteToTFRecord
+import apache_beam as beam
+from absl import logging
 from tfx import v1 as tfx
-from tfx.components.example_gen.import_example_gen.executor import Executor
-from tfx.components.example_gen.write_split import DEFAULT_TF_RECORD_FILE_NAME, MaybeSerialize
-from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
-from tfx.types.artifact_utils import get_split_uri
-from tfx.types.standard_component_specs import EXAMPLES_KEY
+from tfx.components.util import examples_utils
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+
+from components import runtime
+from components.dataset.spans import find_spans
+from components.errors import DataError
+
+_RECORDS = "records"
 
 
-class ImportExampleGenExecutor(Executor):
-    """Copies records in their order, in memory that does not grow with their number.
+@tfx.dsl.components.component
+def ImportExampleGen(
+    examples: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.Examples],
+    folder: tfx.dsl.components.Parameter[str],
+    patterns: tfx.dsl.components.Parameter[str],
+    window: tfx.dsl.components.Parameter[int],
+    digest: tfx.dsl.components.Parameter[str],
+):
+    """Copies the TFRecords of every split, in their order.
 
-    TFX's own shuffles first, for which Beam's local runner holds the data set four times over;
-    records are shuffled while training. For TFRecords, not for Parquet.
+    TFX's own component takes one span a run, and leaves it to a resolver to find the others; what
+    a gate has refused or another pipeline has ingested is then silently missing or there. It also
+    shuffles, for which Beam's local runner holds the data set four times over; records are shuffled
+    while training.
+
+    Where `folder` holds `span-1/`, `span-2/`, …, the newest `window` (0: all) are copied, to files
+    whose names begin with that of the span. `patterns` is JSON, file patterns by split. `digest` is
+    part of the cache key only: it stands for what the files hold.
+
+    Raises:
+        DataError: nothing matches a pattern, or a folder beside the spans could be taken for one.
     """
-
-    def Do(self, input_dict, output_dict, exec_properties):
-        """See `BaseExampleGenExecutor`; keeps where to write for the next method."""
-        self._examples = output_dict[EXAMPLES_KEY]
-        super().Do(input_dict, output_dict, exec_properties)
-
-    def GenerateExamplesByBeam(self, pipeline, exec_properties):
-        """Writes the splits itself and leaves TFX none to shuffle and write."""
-        splits = super().GenerateExamplesByBeam(pipeline, exec_properties)
-        for name, examples in splits.items():
-            prefix = os.path.join(get_split_uri(self._examples, name), DEFAULT_TF_RECORD_FILE_NAME)
-            _ = (
-                examples
-                | f"Serialize[{name}]" >> ParDo(MaybeSerialize())
-                | f"Write[{name}]" >> WriteToTFRecord(prefix, file_name_suffix=".gz")
-            )
-        return {}
+    del digest
+    spans = find_spans(folder, window)
+    splits = json.loads(patterns)
+    sources = {f"span-{number}": path for number, path in spans.items()} or {_RECORDS: folder}
+    examples.split_names = artifact_utils.encode_split_names(list(splits))
+    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    examples.set_string_custom_property("spans", ", ".join(map(str, spans)))
+    with beam.Pipeline(argv=list(runtime.current().beam_options["ImportExampleGen"])) as pipeline:
+        for split, pattern in splits.items():
+            target = artifact_utils.get_split_uri([examples], split)
+            for name, path in sources.items():
+                _copy(pipeline, f"{name}/{split}", os.path.join(path, pattern), target, name)
+    if spans:
+        logging.info("Spans %s are learned from", ", ".join(map(str, spans)))
 
 
-class ImportExampleGen(tfx.components.ImportExampleGen):
-    """See `tfx.components.ImportExampleGen`."""
-
-    EXECUTOR_SPEC = BeamExecutorSpec(ImportExampleGenExecutor)
+def _copy(pipeline: beam.Pipeline, label: str, pattern: str, target: str, name: str) -> None:
+    try:
+        records = pipeline | f"Read[{label}]" >> beam.io.ReadFromTFRecord(pattern)
+    except OSError as error:
+        raise DataError(
+            f"expected TFRecord files matching {pattern}; got none; to fix, check the folder and "
+            "the patterns under data"
+        ) from error
+    _ = records | f"Write[{label}]" >> beam.io.WriteToTFRecord(
+        os.path.join(target, name), file_name_suffix=".gz"
+    )

@@ -1,59 +1,163 @@
-"""What lies in the folder that models are pushed to, as a server sees it."""
+"""The folder that models are pushed to, as a server sees it: versions, the newest, pushing.
 
+A version carries what it must be judged by later: which data it learned from, and from what it was
+made. It needs no ML Metadata to be read. Nothing here imports TensorFlow for a folder of this
+machine.
+"""
+
+import contextlib
+import dataclasses
 import json
-from pathlib import Path
+import time
+import uuid
+from typing import Any
 
-from components.errors import ConfigError, PipelineError
-from components.serving.signatures import MODEL_DESCRIPTION
-from schemas import Dataset
+from components.errors import ConfigError
+from components.storage import paths
+
+MODEL_DESCRIPTION = "model.json"
+"""Class names, configuration and identity of a model; in `assets.extra`, as the two below."""
+DATA_REPORT = "data_report.json"
+"""What the data gate measured of the records that the model learned from."""
+PROVENANCE = "provenance.json"
+"""From what the model was made, see `Provenance`."""
+
+EXTRA = "assets.extra"
+"""The folder of a SavedModel that TensorFlow Serving leaves alone."""
+_SAVED_MODEL = "saved_model.pb"
 
 
-def newest_version(folder: Path) -> Path | None:
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """From what a pushed model was made."""
+
+    made_from: str
+    """A hash of data, configuration, initial weights and code: equal for an unchanged run."""
+    pipeline: str
+    """Name of the pipeline that pushed it."""
+    pushed_at: str
+    """UTC, ISO 8601."""
+
+
+def versions(folder: str) -> list[str]:
+    """Paths of the complete versions in the folder of a model, the newest first."""
+    numbers = [name for name in paths.list_folder(folder) if name.isdecimal()]
+    found = [paths.join(folder, name) for name in sorted(numbers, key=int, reverse=True)]
+    return [version for version in found if paths.exists(paths.join(version, _SAVED_MODEL))]
+
+
+def newest_version(folder: str) -> str | None:
     """The version that a server answers with: that of the highest number; None where none is."""
-    versions = [
-        path.parent for path in folder.glob("*/saved_model.pb") if path.parent.name.isdigit()
-    ]
-    return max(versions, key=lambda path: int(path.name), default=None)
+    return next(iter(versions(folder)), None)
 
 
-def require_same_classes(folder: Path, dataset: Dataset) -> None:
+def baseline_version(folder: str, made_from: str) -> str | None:
+    """The version that a candidate must measure up to: the newest that another run has pushed.
+
+    What an unchanged run has pushed itself is passed over: repeated, it builds on the same as
+    before, and everything it did is still valid.
+
+    Args:
+        folder: of the versions of a model, which need not be there.
+        made_from: of this run, see `Provenance`.
+    """
+    for version in versions(folder):
+        known = read_provenance(version)
+        if known is None or known.made_from != made_from:
+            return version
+    return None
+
+
+def read_extra(version: str, name: str) -> dict[str, Any] | None:
+    """The JSON object in a file of `assets.extra`; None where it is not there or no JSON."""
+    path = paths.join(version, EXTRA, name)
+    try:
+        content = json.loads(paths.read_text(path)) if paths.exists(path) else None
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def read_provenance(version: str) -> Provenance | None:
+    """From what a version was made; None where something else than this pipeline put it there."""
+    content = read_extra(version, PROVENANCE)
+    try:
+        return None if content is None else Provenance(**content)
+    except TypeError:
+        return None
+
+
+def identity(version: str) -> str | None:
+    """What tells one model from another, by the export; None where it does not say."""
+    return (read_extra(version, MODEL_DESCRIPTION) or {}).get("identity")
+
+
+def require_same_classes(folder: str, class_names: tuple[str, ...], dataset: str) -> None:
     """Refuses to push a model of other classes over the one that is served.
 
     Args:
         folder: of the versions of a served model, which need not be there.
-        dataset: what the run learns.
+        class_names: what the run learns.
+        dataset: the name of the data set that it learns from.
 
     Raises:
-        ConfigError: the newest version answers with other classes.
+        ConfigError: the newest version answers with other classes, or does not say which.
     """
     version = newest_version(folder)
     if version is None:
         return
-    served = json.loads((version / "assets.extra" / MODEL_DESCRIPTION).read_text())
-    if served["classes"] == list(dataset.class_names):
+    served = read_extra(version, MODEL_DESCRIPTION) or {}
+    if served.get("classes") == list(class_names):
         return
+    known = (
+        f"a model of the {len(served['classes'])} classes of {served['dataset']}"
+        if {"classes", "dataset"} <= served.keys()
+        else f"a model of unknown classes, {version},"
+    )
     raise ConfigError(
-        f"expected to serve the {dataset.num_classes} classes of {dataset.name} in {folder}; got a "
-        f"model of the {len(served['classes'])} classes of {served['dataset']} there, which could "
-        "neither be compared nor replaced; to fix, give another --output, or the model a name of "
-        "its own with --set name=…"
+        f"expected to serve the {len(class_names)} classes of {dataset} in {folder}; got {known} "
+        "there, which could neither be compared nor replaced; to fix, give another --output, or "
+        "the model a name of its own with --set name=…"
     )
 
 
-def require_newest(version: Path, folder: Path) -> None:
-    """Refuses to call a model served that an earlier run pushed, and a later one replaced.
+def push(model: str, folder: str, extra: dict[str, str], provenance: Provenance) -> str:
+    """Makes a model the newest version of a folder; a server sees the whole of it or nothing.
+
+    On this machine the version is written under another name and renamed. A bucket knows no
+    renaming; there `saved_model.pb`, without which nothing is a version, comes last.
 
     Args:
-        version: where the earlier run pushed it.
-        folder: of the versions of the served model.
+        model: folder of the SavedModel.
+        folder: of the versions; made if it is not there.
+        extra: texts to put into `assets.extra`, by the name of the file.
+        provenance: from what the model was made.
 
-    Raises:
-        PipelineError: another version is newer, or it is gone.
+    Returns:
+        The path of the version. Its number is the time in seconds, but higher than those there.
     """
-    newest = newest_version(folder)
-    if newest is None or newest.resolve() != version.resolve():
-        raise PipelineError(
-            f"expected {folder} to serve this blessed model, which an earlier run pushed to "
-            f"{version}; got {newest or 'no version there'}; to fix, push it again: the same "
-            "command with --from-node Pusher --no-cache"
-        )
+    taken = [int(name) for name in paths.list_folder(folder) if name.isdecimal()]
+    version = paths.join(folder, str(max([int(time.time()), *(number + 1 for number in taken)])))
+    extra = extra | {PROVENANCE: json.dumps(dataclasses.asdict(provenance), indent=2)}
+    if paths.is_remote(folder):
+        _write(model, version, extra)
+        return version
+    for name in paths.list_folder(folder):
+        if name.startswith(".unfinished-"):  # A killed run left it.
+            paths.remove_tree(paths.join(folder, name))
+    unfinished = paths.join(folder, f".unfinished-{uuid.uuid4().hex}")
+    try:
+        _write(model, unfinished, extra)
+        paths.rename(unfinished, version)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            paths.remove_tree(unfinished)
+        raise
+    return version
+
+
+def _write(model: str, version: str, extra: dict[str, str]) -> None:
+    paths.copy_tree(model, version, without=(_SAVED_MODEL,))
+    for name, text in extra.items():
+        paths.write_text(paths.join(version, EXTRA, name), text)
+    paths.copy_file(paths.join(model, _SAVED_MODEL), paths.join(version, _SAVED_MODEL))

@@ -16,7 +16,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
 
-from components.storage.files import CHUNK, bar, beside, locked
+from components.progress import bar
+from components.storage.locks import locked
+from components.storage.paths import CHUNK, beside
 
 _LONGEST_LINK = 4096  # PATH_MAX
 _ZIP_KINDS = {0: "file", stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}

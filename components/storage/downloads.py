@@ -15,12 +15,15 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from absl import logging
 
-from components.storage.files import CHUNK, bar, beside, locked
+from components.progress import bar
+from components.storage.locks import locked
+from components.storage.paths import CHUNK, beside
 
 _TIMEOUT = 60.0
 _PAUSE = 1.0  # seconds before the second try; doubled before each further one
@@ -37,6 +40,7 @@ def download(
     target: Path,
     *,
     size: int | None = None,
+    max_bytes: int | None = None,
     checksums: Mapping[str, str] | None = None,
     attempts: int = 3,
 ) -> Path:
@@ -46,6 +50,8 @@ def download(
         urls: http(s) addresses of the same file, tried in this order.
         target: Where the file goes. A wrong one that is there is removed, with a warning.
         size: How many bytes it must have; None where it is not known.
+        max_bytes: How many it may have; None for any number. A server that announces more is not
+            read from, and one that announces nothing no further than this.
         checksums: Hexadecimal digests that it must have, by the name of the hash in `hashlib`.
         attempts: Tries at each address, where trying again may help; counted anew after one that
             got further than all before it.
@@ -57,8 +63,10 @@ def download(
         DownloadError: No address gave the right file, or it could not be written.
         ValueError: An address is not http(s), or a hash is unknown.
     """
-    checksums = {name: digest.lower() for name, digest in (checksums or {}).items()}
-    for name in checksums:
+    wanted = _Wanted(
+        target.name, size, max_bytes, {name: d.lower() for name, d in (checksums or {}).items()}
+    )
+    for name in wanted.checksums:
         hashlib.new(name, usedforsecurity=False)  # fails now for an unknown one, not after hours
     for url in urls:
         if not url.startswith(("http://", "https://")):
@@ -67,19 +75,18 @@ def download(
             )
     try:
         with contextlib.suppress(FileNotFoundError):
-            if _mismatch(target, size, checksums) is None:
+            if wanted.mismatch(target) is None:
                 return target
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target):
             # Another process may have fetched it while this one waited for the lock.
             if target.exists():
-                wrong = _mismatch(target, size, checksums)
+                wrong = wanted.mismatch(target)
                 if wrong is None:
                     return target
-                expected = _describe(target, size, checksums)
-                logging.warning("Expected %s; got %s; fetching it again", expected, wrong)
+                logging.warning("Expected %s; got %s; fetching it again", wanted, wrong)
                 target.unlink()
-            _from_mirrors(urls, target, size, checksums, attempts)
+            _from_mirrors(urls, target, wanted, attempts)
     except DownloadError:
         raise
     except OSError as error:
@@ -90,6 +97,41 @@ def download(
     return target
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What is known of a file before it is there."""
+
+    name: str
+    size: int | None
+    max_bytes: int | None
+    checksums: Mapping[str, str]
+
+    def __str__(self) -> str:
+        known = [f"{self.size} bytes"] if self.size is not None else []
+        known += [f"at most {self.max_bytes} bytes"] if self.max_bytes is not None else []
+        known += [f"{name} {digest}" for name, digest in self.checksums.items()]
+        return f"{self.name} ({', '.join(known)})" if known else self.name
+
+    def allows(self, length: int) -> bool:
+        """Whether a whole file may be so long."""
+        return self.size in (None, length) and not self.is_exceeded(length)
+
+    def is_exceeded(self, length: int) -> bool:
+        """Whether these are too many bytes, whatever else comes."""
+        return self.max_bytes is not None and length > self.max_bytes
+
+    def mismatch(self, file: Path) -> str | None:
+        """What is wrong with a file."""
+        found = file.stat().st_size
+        if not self.allows(found):
+            return f"{found} bytes"
+        if self.checksums:
+            for name, digest in digests(file, self.checksums).items():
+                if digest != self.checksums[name]:
+                    return f"{found} bytes with {name} {digest}"
+        return None
+
+
 class _MirrorError(Exception):
     """What came in place of the file."""
 
@@ -98,14 +140,12 @@ class _MirrorError(Exception):
         self.again = again  # whether the same address may have it at the next try
 
 
-def _from_mirrors(
-    urls: Sequence[str], target: Path, size: int | None, checksums: dict[str, str], attempts: int
-) -> None:
+def _from_mirrors(urls: Sequence[str], target: Path, wanted: _Wanted, attempts: int) -> None:
     causes = []
     for url in urls:
         logging.info("Downloading %s from %s", target.name, url)
         try:
-            _from_mirror(url, target, size, checksums, attempts)
+            _from_mirror(url, target, wanted, attempts)
         except _MirrorError as failure:
             logging.warning("%s gave %s", url, failure)
             causes.append(f"from {url}: {failure}")
@@ -114,21 +154,19 @@ def _from_mirrors(
         _forget_all(target)
         return
     raise DownloadError(
-        f"expected {_describe(target, size, checksums)}; got {'; '.join(causes) or 'no address'}; "
+        f"expected {wanted}; got {'; '.join(causes) or 'no address'}; "
         "to fix, check the connection, or fetch the file by other means and give its path"
     )
 
 
-def _from_mirror(
-    url: str, target: Path, size: int | None, checksums: dict[str, str], attempts: int
-) -> None:
+def _from_mirror(url: str, target: Path, wanted: _Wanted, attempts: int) -> None:
     """Makes the part whole and checks it, or raises a `_MirrorError`."""
     part = _part(target, url)
     tries, most = 0, _length(part)
     while True:
         try:
-            resumed = _fetch(url, target, size)
-            wrong = _mismatch(part, size, checksums)
+            resumed = _fetch(url, target, wanted)
+            wrong = wanted.mismatch(part)
             if wrong is None:
                 return
             _forget(part)
@@ -146,7 +184,7 @@ def _from_mirror(
             time.sleep(pause)
 
 
-def _fetch(url: str, target: Path, size: int | None) -> bool:
+def _fetch(url: str, target: Path, wanted: _Wanted) -> bool:
     """Fetches what is missing of the part; says whether bytes of an earlier try were kept."""
     part = _part(target, url)
     done, validator = _earlier_bytes(part, url)
@@ -162,7 +200,7 @@ def _fetch(url: str, target: Path, size: int | None) -> bool:
             if error.headers.get("Content-Range") == f"bytes */{done}":
                 return True
             _forget(part)
-            return _fetch(url, target, size)
+            return _fetch(url, target, wanted)
         again = error.code >= 500 or error.code in _TRY_AGAIN
         raise _MirrorError(f"HTTP status {error.code} {error.reason}", again=again) from error
     except (OSError, http.client.HTTPException) as error:
@@ -175,21 +213,26 @@ def _fetch(url: str, target: Path, size: int | None) -> bool:
             # A server that does not know If-Range may send the rest of another file.
             if not match or _validator(response.headers) not in (None, validator):
                 _forget(part)
-                return _fetch(url, target, size)
+                return _fetch(url, target, wanted)
             # The answer may be less than all of the rest; the next try then asks for more.
             total = int(match[1])
         elif response.status == 200:
             done = 0
         else:
             raise _MirrorError(f"HTTP status {response.status} {response.reason}")
-        if None not in (size, total) and size != total:
+        if total is not None and not wanted.allows(total):
             raise _MirrorError(f"a file of {total} bytes")
-        _write(response, target, done, size or total, url)
+        _write(response, target, done, wanted, wanted.size or total, url)
     return done > 0
 
 
 def _write(
-    response: http.client.HTTPResponse, target: Path, done: int, total: int | None, url: str
+    response: http.client.HTTPResponse,
+    target: Path,
+    done: int,
+    wanted: _Wanted,
+    total: int | None,
+    url: str,
 ) -> None:
     part = _part(target, url)
     if not done:
@@ -211,8 +254,11 @@ def _write(
         _source_of(part).write_text(json.dumps(note))
     with part.open("ab") as file, bar(f"Downloading {target.name}", total, done) as show:
         while chunk := _read(response):
-            file.write(chunk)
             done += len(chunk)
+            if wanted.is_exceeded(done):
+                _forget(part)
+                raise _MirrorError(f"more, at least {done} bytes")
+            file.write(chunk)
             show(done)
         file.flush()
         os.fsync(file.fileno())
@@ -268,25 +314,13 @@ def _validator(headers: Mapping[str, str]) -> str | None:
     return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified")
 
 
-def _describe(target: Path, size: int | None, checksums: Mapping[str, str]) -> str:
-    known = [f"{size} bytes"] if size is not None else []
-    known += [f"{name} {digest}" for name, digest in checksums.items()]
-    return f"{target.name} ({', '.join(known)})" if known else target.name
-
-
-def _mismatch(file: Path, size: int | None, checksums: Mapping[str, str]) -> str | None:
-    """What is wrong with a file."""
-    found = file.stat().st_size
-    if size is not None and found != size:
-        return f"{found} bytes"
-    if checksums:
-        hashes = {name: hashlib.new(name, usedforsecurity=False) for name in checksums}
-        with file.open("rb") as stream, bar(f"Checking {file.name}", found) as show:
-            while chunk := stream.read(CHUNK):
-                for digest in hashes.values():
-                    digest.update(chunk)
-                show(stream.tell())
-        for name, digest in hashes.items():
-            if digest.hexdigest() != checksums[name]:
-                return f"{found} bytes with {name} {digest.hexdigest()}"
-    return None
+def digests(file: Path, names: Iterable[str]) -> dict[str, str]:
+    """Hexadecimal digests of a file by the names of the hashes."""
+    hashes = {name: hashlib.new(name, usedforsecurity=False) for name in names}
+    total = file.stat().st_size
+    with file.open("rb") as stream, bar(f"Checking {file.name}", total) as show:
+        while chunk := stream.read(CHUNK):
+            for digest in hashes.values():
+                digest.update(chunk)
+            show(stream.tell())
+    return {name: digest.hexdigest() for name, digest in hashes.items()}

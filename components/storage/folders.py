@@ -1,8 +1,7 @@
-"""Folders of records that appear whole or not at all, and what a disk can refuse or hide."""
+"""Folders of records that appear whole or not at all, and the errors of disks in plain words."""
 
 import contextlib
 import errno
-import fcntl
 import glob
 import json
 import os
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.errors import ConfigError, DataError
+from components.storage.locks import in_use
 
 MANIFEST = "manifest.json"
 """The file that a folder of records is known by; written last."""
@@ -52,7 +52,7 @@ def unfinished(folder: Path) -> Iterator[Path]:
     try:
         with disk_errors(folder), contextlib.ExitStack() as lock:
             with contextlib.suppress(OSError):  # Not every file system has locks.
-                lock.enter_context(_locked(new))
+                lock.enter_context(in_use(new))
             _clear_left_behind(folder)
             yield new
             _check_ours(folder)  # Hours may have passed.
@@ -67,16 +67,16 @@ def _check_ours(folder: Path) -> None:
     Raises:
         ConfigError: `folder` is there, and holds something else.
     """
-    stranger = _stranger(folder) if folder.exists() else ""
-    if stranger:
+    other = _other_content(folder) if folder.exists() else ""
+    if other:
         raise ConfigError(
             f"expected a new folder, or one of records to replace; got {folder}, which holds "
-            f"something else ({stranger}); to fix, choose another one"
+            f"something else ({other}); to fix, choose another one"
         )
 
 
-def _stranger(folder: Path) -> str:
-    """What tells a folder from one of records; empty for one of records, and for an empty one."""
+def _other_content(folder: Path) -> str:
+    """What a folder of records would not hold; empty for one of records and for an empty one."""
     if not folder.is_dir():
         return "it is a file"
     paths = sorted(folder.iterdir())
@@ -126,37 +126,22 @@ def _clear_left_behind(folder: Path) -> None:
         # The lock of a living process lies on its new folder, until that has the final name.
         with (
             contextlib.suppress(OSError),
-            _locked(new) if new.exists() else contextlib.nullcontext(),
+            in_use(new) if new.exists() else contextlib.nullcontext(),
         ):
-            if folder.exists() or _stranger(old):
+            if folder.exists() or _other_content(old):
                 _remove(old)
             else:
                 os.rename(old, folder)
     for left in folder.parent.glob(unfinished):
         # One that is still empty may belong to a process that is about to lock it.
-        with contextlib.suppress(OSError), _locked(left):
+        with contextlib.suppress(OSError), in_use(left):
             if any(left.iterdir()):
                 shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds a lock on a folder; the system lets go of it when the process ends, however it does.
-
-    Raises:
-        OSError: another process holds it.
-    """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
 def disk_errors(place: Path) -> Iterator[None]:
-    """Turns what a disk can refuse into an error for people.
+    """Turns an error of the disk into one for people.
 
     Args:
         place: named where the system's error names no file.
@@ -169,17 +154,18 @@ def disk_errors(place: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
-        raise _no_room(error.filename or place, error.strerror) from error
+        raise not_writable(error.filename or place, error.strerror) from error
 
 
-def _no_room(place: Path | str, reason: str) -> ConfigError:
+def not_writable(place: Path | str, reason: str) -> ConfigError:
+    """The error for a place that nothing can be written to."""
     return ConfigError(
         f"expected to write to {place}; got {reason}; to fix, make room or choose another place"
     )
 
 
 def walk(folder: str, above: frozenset[tuple[int, int]] | None = None) -> Iterator[str]:
-    """All files below a folder, links followed; hidden ones, as of file managers, are none of ours.
+    """All files below a folder, links followed; without hidden ones.
 
     Args:
         folder: where to start.

@@ -265,6 +265,19 @@ def test_damaged_note_about_the_part_is_no_obstacle(serve, target, note):
     _assert_only(target)
 
 
+@pytest.mark.parametrize("remote", [Remote(), Remote(length=-1), Remote(chunked=True)])
+def test_more_bytes_than_allowed_are_refused_and_none_is_kept(serve, target, remote):
+    (url,) = serve(data=remote)
+    with pytest.raises(DownloadError, match=r"\(at most 299999 bytes\); got from .* bytes"):
+        download([url], target, max_bytes=len(CONTENT) - 1)
+    assert _beside(target) == set()
+    assert remote.asked == [None]
+    download([url], target, max_bytes=len(CONTENT))
+    _assert_only(target)
+    with pytest.raises(DownloadError, match="at most 7 bytes"):
+        download([url], target, max_bytes=7)
+
+
 def test_full_disk_is_an_error_before_anything_is_written(serve, target):
     (url,) = serve(data=Remote(length=1 << 60))
     target.parent.mkdir()
@@ -316,12 +329,9 @@ def test_silent_connection_is_given_up_and_resumed(serve, target, monkeypatch):
     assert remote.asked == [None, f"bytes={HALF}-"]
 
 
-# Without the whole of `models`, which takes seconds to import.
 BY_ITSELF = """
-import sys, types
+import sys
 from pathlib import Path
-sys.modules["models"] = types.ModuleType("models")
-sys.modules["models"].__path__ = ["models"]
 from components.storage.downloads import download
 download([sys.argv[1]], Path(sys.argv[2]))
 """

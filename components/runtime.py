@@ -1,0 +1,70 @@
+"""Where a step runs: what the runner hands to every step beside its parameters.
+
+The caches of TFX and Kubeflow are keyed on a step's parameters and executor. What changes no
+result, such as Beam's options or a folder on another disk, therefore travels in an environment
+variable, and a change of it voids no finished step.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+
+import pydantic
+
+VARIABLE = "DEEPLAB_RUNTIME"
+"""The environment variable that holds a `Runtime` as JSON."""
+
+
+class Runtime(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """What a step has to know of the place it runs at."""
+
+    served: str
+    """Pushed models lie at `<served>/<name>/<version>/`; a path here or in a bucket."""
+
+    training_states: str
+    """States of training that outlive a killed run lie below it."""
+
+    beam_options: Mapping[str, tuple[str, ...]]
+    """Beam's options by the name of the step; every step that runs on Beam has an entry."""
+
+    @contextlib.contextmanager
+    def handed_on(self) -> Iterator[None]:
+        """Hands this on to steps that run in this process or its children."""
+        before = os.environ.get(VARIABLE)
+        os.environ[VARIABLE] = self.model_dump_json()
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[VARIABLE]
+            else:
+                os.environ[VARIABLE] = before
+
+
+def current() -> Runtime:
+    """What the runner handed on.
+
+    Raises:
+        RuntimeError: there is none, the step was started by something else.
+    """
+    if VARIABLE not in os.environ:
+        raise RuntimeError(
+            f"expected {VARIABLE} in the environment of the step; got none; to fix, start it by "
+            "local_runner.py or by what kubeflow_runner.py compiles"
+        )
+    return Runtime.model_validate_json(os.environ[VARIABLE])
+
+
+class BeamOptions:
+    """Mixed into an executor of TFX's that runs on Beam: it takes its options from the runtime.
+
+    Attributes:
+        STEP: the name of the step, see `Runtime.beam_options`.
+    """
+
+    STEP: str
+
+    def __init__(self, context=None):
+        if context is not None:
+            context.beam_pipeline_args = list(current().beam_options[self.STEP])
+        super().__init__(context)

@@ -1,0 +1,155 @@
+"""Paths that may be of this machine or of a store such as `gs://bucket/folder` or `s3://bucket/x`.
+
+Local paths are handled by the standard library; TensorFlow, which knows the stores, is imported
+for remote paths alone. They are strings: `pathlib` makes `gs:/bucket` of `gs://bucket`.
+"""
+
+import os
+import re
+import shutil
+import uuid
+from pathlib import Path
+
+CHUNK = 1 << 20
+"""Bytes that files are read and written in."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path names a store, as in `gs://bucket/folder`."""
+    return _SCHEME.match(path) is not None
+
+
+def has_glob(path: str) -> bool:
+    """Whether TFX or Beam would take the path for a pattern of several."""
+    return any(character in path for character in "*?[]")
+
+
+def beside(path: Path, ending: str) -> Path:
+    """The path with something appended to its name."""
+    return path.with_name(path.name + ending)
+
+
+def join(folder: str, *names: str) -> str:
+    """A path below a folder."""
+    return (
+        "/".join([folder.rstrip("/"), *names])
+        if is_remote(folder)
+        else os.path.join(folder, *names)
+    )
+
+
+def exists(path: str) -> bool:
+    """Whether a file or a folder is there."""
+    return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
+
+
+def is_folder(path: str) -> bool:
+    """Whether a folder is there."""
+    return _gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
+
+
+def size_and_time(path: str) -> tuple[int, int]:
+    """Bytes of a file, and the nanosecond it was last written at.
+
+    Raises:
+        OSError: there is no such file on this machine.
+        tf.errors.OpError: there is none in the store.
+    """
+    if is_remote(path):
+        status = _gfile().stat(path)
+        return status.length, status.mtime_nsec
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
+def read_bytes(path: str) -> bytes:
+    """The content of a file."""
+    if is_remote(path):
+        with _gfile().GFile(path, "rb") as file:
+            return file.read()
+    return Path(path).read_bytes()
+
+
+def read_text(path: str) -> str:
+    """The content of a file in UTF-8."""
+    return read_bytes(path).decode()
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Writes a file, whole or not at all; its folder must be there."""
+    if is_remote(path):
+        # Such a store shows a file when it is closed.
+        with _gfile().GFile(path, "wb") as file:
+            file.write(content)
+        return
+    part = beside(Path(path), f".{uuid.uuid4().hex}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a file in UTF-8, whole or not at all; its folder must be there."""
+    write_bytes(path, text.encode())
+
+
+def list_folder(folder: str) -> list[str]:
+    """The names of what lies in a folder, sorted; empty where there is no such folder."""
+    if not is_folder(folder):
+        return []
+    names = _gfile().listdir(folder) if is_remote(folder) else os.listdir(folder)
+    # Some stores mark folders by a slash.
+    return sorted(name.rstrip("/") for name in names)
+
+
+def walk_files(folder: str) -> list[str]:
+    """The paths of all files below a folder, sorted."""
+    walk = _gfile().walk if is_remote(folder) else os.walk
+    return sorted(join(where, name) for where, _, names in walk(folder) for name in names)
+
+
+def make_folder(folder: str) -> None:
+    """Makes a folder, and those above it, unless it is there."""
+    if is_remote(folder):
+        _gfile().makedirs(folder)
+    else:
+        os.makedirs(folder, exist_ok=True)
+
+
+def remove_tree(folder: str) -> None:
+    """Removes a folder with all that is in it; does nothing where none is."""
+    if not exists(folder):
+        return
+    if is_remote(folder):
+        _gfile().rmtree(folder)
+    else:
+        shutil.rmtree(folder)
+
+
+def copy_file(source: str, target: str) -> None:
+    """Copies a file, over another if one is there; its folder must be there."""
+    if is_remote(source) or is_remote(target):
+        _gfile().copy(source, target, overwrite=True)
+    else:
+        shutil.copyfile(source, target)
+
+
+def copy_tree(source: str, target: str) -> None:
+    """Copies the files of a folder, and of those in it, to another folder, which may be there."""
+    make_folder(target)
+    for path in walk_files(source):
+        relative = path[len(source.rstrip("/")) + 1 :]
+        if "/" in relative:
+            make_folder(join(target, os.path.dirname(relative)))
+        copy_file(path, join(target, relative))
+
+
+def _gfile():
+    # Imported here: it takes ten seconds, which a local path must not cost.
+    import tensorflow as tf
+
+    return tf.io.gfile

@@ -1,0 +1,260 @@
+"""Where a run happens: everything that differs between places and changes no result.
+
+What a run computes is `pipeline.config`; a change here voids no cache of a step. An environment is
+a small TOML file, see `pipeline/environments/`.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import pydantic
+from pydantic import Field
+
+from components.errors import ConfigError
+from components.runtime import Runtime
+from components.storage import paths
+from pipeline import steps
+
+_SHIPPED = Path(__file__).parent / "environments"
+
+_Step = Literal[steps.ALL]
+_BeamStep = Literal[steps.ON_BEAM]
+_SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_IMAGE = re.compile(r"[a-z0-9][\w.\-/:]*(@sha256:[0-9a-f]{64})?")
+
+
+class _Section(pydantic.BaseModel, frozen=True, extra="forbid"):
+    """Part of an environment; misspelt names are refused."""
+
+
+class Beam(_Section):
+    """The engine of the steps that run on Beam."""
+
+    options: tuple[str, ...] = (
+        # The same engine as the DirectRunner of every Beam version, without the attempt of newer
+        # ones to fetch another engine from the network.
+        "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+    )
+    """Of every step, as on Beam's command line."""
+
+    steps: Mapping[_BeamStep, tuple[str, ...]] = {}
+    """Of single steps, in place of `options`."""
+
+    @pydantic.model_validator(mode="after")
+    def _are_options(self):
+        for options in (self.options, *self.steps.values()):
+            for option in options:
+                if not option.startswith("--"):
+                    raise ValueError(
+                        f"expected options of Beam that start with --; got {option!r}; to fix, "
+                        'write for example "--runner=FlinkRunner"'
+                    )
+        return self
+
+
+class Resources(_Section):
+    """What a step asks of a cluster; on one machine it has no effect."""
+
+    cpu: Annotated[float, Field(gt=0)] | None = None
+    """Cores."""
+
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    """GB of 1e9 bytes."""
+
+    gpus: Annotated[int, Field(ge=0)] = 0
+    """How many."""
+
+    gpu_type: str = "nvidia.com/gpu"
+    """The name of the resource, as the cluster knows it."""
+
+
+class Environment(_Section):
+    """Where a run happens. In paths, `{root}` stands for `root`."""
+
+    name: str
+    """That of its file."""
+
+    root: str
+    """Folder or bucket below which everything else lies that is not said to lie elsewhere."""
+
+    artifacts: str = "{root}/artifacts"
+    """What every step gives."""
+
+    served: str = "{root}/serving"
+    """Pushed models, `<served>/<name>/<version>/`."""
+
+    training_states: str = "{root}/training"
+    """States of training that outlive a killed run."""
+
+    records: str = "{root}/data"
+    """Records that a run converts or renders."""
+
+    metadata: str = ""
+    """ML Metadata: `sqlite:PATH`; empty where the orchestrator keeps its own record."""
+
+    beam: Beam = Beam()
+
+    image: str = ""
+    """Container image with this project installed, best with its digest, `name@sha256:…`."""
+
+    resources: Mapping[Literal["default", _Step], Resources] = {}
+    """By the name of the step; `default` for those without an entry."""
+
+    schemas: tuple[str, ...] = ()
+    """Folders of data set descriptions, beside those that ship."""
+
+    min_free_disk_gb: Annotated[float, Field(ge=0)] = 2.0
+    """A run does not start with less free space than this at its root, in GB of 1e9 bytes."""
+
+    secrets: Mapping[str, _SecretName] = {}
+    """Names of environment variables that hold secrets; never a secret itself."""
+
+    @pydantic.model_validator(mode="after")
+    def _complete(self):
+        """Fills in `{root}`; refuses paths that TFX and Beam would take for patterns."""
+        for field in ("artifacts", "served", "training_states", "records", "metadata"):
+            value = getattr(self, field).replace("{root}", self.root.rstrip("/"))
+            object.__setattr__(self, field, value)
+        wrong = [
+            f"expected {field} without * ? [ ], which TFX and Beam take for a pattern; got "
+            f"{value}; to fix, choose another folder"
+            for field, value in self._paths().items()
+            if paths.has_glob(value)
+        ]
+        wrong += self._wrong_metadata()
+        if self.image and not _IMAGE.fullmatch(self.image):
+            wrong.append(
+                f"expected image to be a container image; got {self.image!r}; to fix, write "
+                "name:tag or name@sha256:digest"
+            )
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    def _paths(self) -> dict[str, str]:
+        named = ("root", "artifacts", "served", "training_states", "records")
+        found = {field: getattr(self, field) for field in named}
+        if self.metadata.startswith("sqlite:"):
+            found["metadata"] = self.metadata.removeprefix("sqlite:")
+        found |= {f"schemas[{index}]": folder for index, folder in enumerate(self.schemas)}
+        return found
+
+    def _wrong_metadata(self) -> list[str]:
+        if not self.metadata:
+            return []
+        scheme, _, rest = self.metadata.partition(":")
+        if scheme not in ("sqlite", "mysql", "postgresql", "grpc") or not rest:
+            return [
+                "expected metadata as sqlite:PATH, mysql://…, postgresql://… or grpc://…; got "
+                f"{scheme!r}; to fix, write one of them, or nothing for the orchestrator's own"
+            ]
+        if scheme != "sqlite" and urlsplit(self.metadata).password:
+            return [
+                f"expected metadata without a password; got one in the {scheme}: address; to fix, "
+                "put it into an environment variable, and the variable's name under secrets"
+            ]
+        return []
+
+    def require_absolute(self) -> None:
+        """Refuses paths that mean another place on another machine.
+
+        Raises:
+            ConfigError: naming all of them.
+        """
+        relative = [
+            f"expected {field} to be an absolute path or a bucket's address, for steps run on "
+            f"other machines; got {value}; to fix, write it in full"
+            for field, value in self._paths().items()
+            if not paths.is_remote(value) and not os.path.isabs(value)
+        ]
+        if relative:
+            raise ConfigError("\n".join(relative))
+
+    def made_absolute(self) -> "Environment":
+        """With paths of this machine as they are from its root on, those of buckets as they are."""
+        changed: dict[str, Any] = {
+            field: paths.absolute(value)
+            for field, value in self._paths().items()
+            if not field.startswith(("schemas", "metadata"))
+        }
+        changed["schemas"] = tuple(map(paths.absolute, self.schemas))
+        if self.metadata.startswith("sqlite:"):
+            database = paths.absolute(self.metadata.removeprefix("sqlite:"))
+            changed["metadata"] = f"sqlite:{database}"
+        return self.model_copy(update=changed)
+
+    def resources_of(self, step: str) -> Resources:
+        """What a step asks of a cluster."""
+        return self.resources.get(step) or self.resources.get("default") or Resources()
+
+    def runtime(self) -> Runtime:
+        """What the steps have to know of it."""
+        return Runtime(
+            served=self.served,
+            training_states=self.training_states,
+            beam_options={
+                step: self.beam.steps.get(step, self.beam.options) for step in steps.ON_BEAM
+            },
+        )
+
+
+def available() -> tuple[str, ...]:
+    """Names of the environments that ship, sorted."""
+    return tuple(sorted(path.stem for path in _SHIPPED.glob("*.toml")))
+
+
+def load(name: str, **changes: str | None) -> Environment:
+    """Reads an environment.
+
+    Args:
+        name: one of `available()`, or the path of a TOML file.
+        **changes: values of the command line, in place of the file's where they are not None.
+
+    Raises:
+        ConfigError: there is no such file, or it has faults: all of them are named.
+    """
+    is_file = name.endswith(".toml") or os.sep in name
+    if not is_file and name not in available():
+        raise ConfigError(
+            f"expected an environment, one of {', '.join(available())}, or a TOML file; got "
+            f"{name!r}; to fix, choose one, or give the path of a file that ends with .toml"
+        )
+    path = Path(name) if is_file else _SHIPPED / f"{name}.toml"
+    try:
+        # Editors of Windows put a mark before the first line.
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"expected an environment as TOML in {path}; got {error}; to fix, start from a copy of "
+            "pipeline/environments/local.toml"
+        ) from error
+    values |= {"name": path.stem} | {key: v for key, v in changes.items() if v is not None}
+    try:
+        return Environment.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise ConfigError("\n".join(_faults(error, path))) from error
+
+
+def _faults(error: pydantic.ValidationError, path: Path) -> list[str]:
+    lines = []
+    for fault in error.errors(include_input=False):
+        place = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "value_error":
+            lines += fault["msg"].removeprefix("Value error, ").split("\n")
+        elif place.startswith("secrets."):
+            # What came may be a secret.
+            lines.append(
+                f"expected {place} to be the name of an environment variable; got something else; "
+                "to fix, put the secret into a variable and its name here"
+            )
+        else:
+            lines.append(
+                f"expected {place} to be valid in {path}; got a value that is not "
+                f"({fault['msg'].lower()}); to fix, see the docstrings in pipeline/environment.py"
+            )
+    return lines

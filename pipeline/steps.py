@@ -1,0 +1,27 @@
+"""The names of the steps, known without TFX: for the command line, and for what is set by step."""
+
+ON_BEAM = (
+    "ImportExampleGen",
+    "StatisticsGen",
+    "DataGate",
+    "Transform",
+    "Evaluator",
+)
+"""Steps that run on Beam."""
+
+ALL = (
+    "Baseline",
+    "InitialWeights",
+    "ImportExampleGen",
+    "ImportSchemaGen",
+    "StatisticsGen",
+    "ExampleValidator",
+    "DataGate",
+    "Transform",
+    "Trainer",
+    "Evaluator",
+    "Report",
+    "ServingCheck",
+    "Pusher",
+)
+"""Every step of `pipeline.graph`, in an order in which they can run."""
