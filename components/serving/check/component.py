@@ -1,6 +1,5 @@
 """The serving check as a TFX component that blesses a model, or fails."""
 
-import itertools
 import os
 
 import tensorflow as tf
@@ -10,6 +9,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import texts
+from components.examples import first_records
 from components.serving.check.checks import check_serving
 
 
@@ -30,11 +30,9 @@ def ServingCheck(
         ServingError: the model does not load or answers wrongly.
     """
     del source_fingerprint  # part of the cache key only
-    files = tf.io.gfile.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*"))
-    stream = tf.data.TFRecordDataset(sorted(files), "GZIP").as_numpy_iterator()
     measured = check_serving(
         path_utils.serving_model_path(model.uri),
-        list(itertools.islice(stream, requests)),
+        first_records(artifact_utils.get_split_uri([examples], split), requests),
         num_classes,
         timeout_seconds,
     )
