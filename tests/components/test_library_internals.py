@@ -98,7 +98,7 @@ def test_the_transform_step_analyses_sixteen_records_at_once(tmp_path):
     split = tmp_path / examples.type_name / "Split-train"
     split.mkdir(parents=True)
     with tf.io.TFRecordWriter(str(split / "records.gz"), "GZIP") as writer:
-        for number in range(50):
+        for number in range(500):
             value = tf.train.Feature(int64_list=tf.train.Int64List(value=[number]))
             example = tf.train.Example(features=tf.train.Features(feature={"x": value}))
             writer.write(example.SerializeToString())
