@@ -5,6 +5,7 @@ from tfx.components.transform.executor import Executor, TransformProcessor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 
 from components.library_internals import FixedTransformBatch, transform_processor
+from components.runtime import BeamOptions
 
 
 class SmallBatchProcessor(FixedTransformBatch, TransformProcessor):
@@ -17,8 +18,10 @@ class SmallBatchProcessor(FixedTransformBatch, TransformProcessor):
     desired_batch_size = 16
 
 
-class TransformExecutor(Executor):
-    """TFX's, with the processor above."""
+class TransformExecutor(BeamOptions, Executor):
+    """TFX's, with the processor above and Beam's options of the runtime."""
+
+    STEP = "Transform"
 
     def Do(self, input_dict, output_dict, exec_properties):
         """See `tfx.components.transform.executor.Executor.Do`."""
