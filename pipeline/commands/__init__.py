@@ -1,0 +1,65 @@
+"""What can be done around runs: `python -m pipeline VERB`. Each verb is a module here.
+
+A verb's module has a docstring, whose first line is its help, `add_arguments(parser)` and
+`main(arguments, console)`. To add one, write the module and put its name into `VERBS`.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from components.errors import exit_codes
+
+VERBS = ("run", "compile", "doctor")
+
+EXIT_CODES = """exit codes: 0 pushed, or nothing new to push; 1 crash; 2 bad configuration;
+3 bad data; 4 not blessed; 5 serving check failed; 6 download failed"""
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Does what the words say, those of the command line by default, and exits.
+
+    The exit code is 0, or that of the error, see `components.errors`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline",
+        description="DeepLab v3+ from pictures to a served model.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in VERBS:
+        module = _module(verb)
+        summary = module.__doc__.splitlines()[0]
+        _fill(commands.add_parser(verb, help=summary.rstrip(".")), module)
+    _call(parser.parse_args(words))
+
+
+def main_of(verb: str, program: str) -> None:
+    """Does the one thing that a program of its own is for, such as `local_runner.py`."""
+    parser = argparse.ArgumentParser(prog=program)
+    _fill(parser, _module(verb))
+    arguments = parser.parse_args()
+    arguments.verb = verb
+    _call(arguments)
+
+
+def _module(verb: str):
+    return importlib.import_module(f"pipeline.commands.{verb}")
+
+
+def _fill(parser: argparse.ArgumentParser, module) -> None:
+    parser.description = module.__doc__
+    parser.epilog = EXIT_CODES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    module.add_arguments(parser)
+
+
+def _call(arguments: argparse.Namespace) -> None:
+    console = Console(soft_wrap=True)
+    with exit_codes(console):
+        _module(arguments.verb).main(arguments, console)
+    sys.exit(0)
