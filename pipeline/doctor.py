@@ -1,9 +1,5 @@
-"""Looks at the machine before a run: what is missing, and what to do about it.
+"""Looks at the machine before a run: what is missing, and what to do about it."""
 
-python -m pipeline.doctor --output DIR
-"""
-
-import argparse
 import dataclasses
 import importlib.metadata
 import os
@@ -14,14 +10,9 @@ import sys
 from pathlib import Path
 
 import psutil
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from components.errors import ConfigError
-
-MIN_FREE_DISK_GB = 2.0
-"""What a run needs where nothing else is configured, in GB of 1e9 bytes."""
+from pipeline.environment import Environment
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,7 +26,12 @@ class Check:
     fatal: bool = True
 
 
-def examine(output: Path, min_free_disk_gb: float) -> list[Check]:
+def examine(environment: Environment) -> list[Check]:
+    """Checks this machine for runs in an environment; see `examine_machine`."""
+    return examine_machine(Path(environment.root), environment.min_free_disk_gb)
+
+
+def examine_machine(output: Path, min_free_disk_gb: float) -> list[Check]:
     """Checks Python, glibc, TFX's components, memory, disk and GPU, in seconds.
 
     Args:
@@ -73,7 +69,7 @@ def require_components(components) -> None:
     Raises:
         ConfigError: naming the components.
     """
-    needed = ("ImportExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "Pusher")
+    needed = ("StatisticsGen", "ExampleValidator", "Transform", "Trainer", "Evaluator")
     broken = [name for name in needed if getattr(components, name, None) is None]
     if broken:
         raise ConfigError(
@@ -179,23 +175,5 @@ def _disk(output: Path, min_free_disk_gb: float) -> Check:
         ""
         if free >= min_free_disk_gb
         else f"expected {min_free_disk_gb:g} GB free below {output}; to fix, free some space, "
-        "choose another --output, or lower min_free_disk_gb",
+        "choose another --output, or lower min_free_disk_gb of the environment",
     )
-
-
-def main() -> None:
-    """Prints every finding; exits with 2 where one of them keeps the pipeline from running."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=Path("output"), help="where a run writes")
-    checks = examine(parser.parse_args().output.resolve(), MIN_FREE_DISK_GB)
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("", "found", "to do"):
-        table.add_column(column)
-    for check in checks:
-        table.add_row(check.name, check.found, check.problem or "nothing")
-    Console(soft_wrap=True).print(table)
-    sys.exit(ConfigError.exit_code if any(c.problem and c.fatal for c in checks) else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,13 +7,14 @@ import dataclasses
 import os
 from pathlib import Path
 
+from models.options import check_network
+
 import schemas
 from components.dataset.source import RecordsSource, find_records
 from components.errors import ConfigError
 from components.initial_weights import find
 from components.serving import versions
 from components.storage import paths
-from models.options import check_network
 from pipeline.config import PipelineConfig
 from pipeline.environment import Environment
 

@@ -160,20 +160,45 @@ class Environment(_Section):
             ]
         return []
 
-    def require_absolute(self) -> None:
-        """Refuses paths that mean another place on another machine.
+    def require_cluster(self, data_source: str | None) -> None:
+        """Refuses what steps on other machines could not use.
+
+        Args:
+            data_source: the folder of the data, if one is given.
 
         Raises:
-            ConfigError: naming all of them.
+            ConfigError: a path is relative, or there is no image; all faults are named.
         """
-        relative = [
-            f"expected {field} to be an absolute path or a bucket's address, for steps run on "
+        seen = self._paths() | ({} if data_source is None else {"data.source": data_source})
+        faults = [
+            f"expected {field} to be an absolute path or a bucket's address, for the steps run on "
             f"other machines; got {value}; to fix, write it in full"
-            for field, value in self._paths().items()
-            if not paths.is_remote(value) and not os.path.isabs(value)
+            for field, value in seen.items()
+            if not field.startswith("schemas") and not paths.is_remote(value)
+            if not os.path.isabs(value)
         ]
-        if relative:
-            raise ConfigError("\n".join(relative))
+        if not self.image:
+            faults.append(
+                "expected an image for steps run on other machines; got none; to fix, set image in "
+                "the environment, or give --image"
+            )
+        if faults:
+            raise ConfigError("\n".join(faults))
+
+    def require_local(self) -> None:
+        """Refuses an environment that a run on this machine cannot use.
+
+        Raises:
+            ConfigError: its ML Metadata is none that a run here can write.
+        """
+        scheme = self.metadata.partition(":")[0]
+        if scheme != "sqlite" or paths.is_remote(self.root):
+            raise ConfigError(
+                "expected metadata as sqlite:PATH and a root on this machine for a run here; got "
+                f"{f'{scheme}:' if scheme else 'no metadata'} and {self.root}; to fix, choose "
+                '--environment local, or write metadata = "sqlite:…": databases on servers are '
+                "not supported yet"
+            )
 
     def made_absolute(self) -> "Environment":
         """With paths of this machine as they are from its root on, those of buckets as they are."""

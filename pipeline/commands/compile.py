@@ -1,0 +1,56 @@
+"""Compile the pipeline for Kubeflow Pipelines v2; runs nothing.
+
+The same graph, in the file that open-source Kubeflow Pipelines takes.
+"""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from components.storage import paths
+from pipeline import doctor, door, terminal
+from pipeline.commands import arguments as shared
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this verb."""
+    shared.add_config_arguments(parser)
+    shared.add_environment_argument(parser, default="kubeflow")
+    parser.add_argument(
+        "--pipeline-root",
+        help="where every step writes, seen from the cluster, in place of the environment's root: "
+        "a bucket or a shared volume",
+    )
+    parser.add_argument(
+        "--image",
+        help="container image with this project installed, in place of the environment's",
+    )
+    parser.add_argument(
+        "--output",
+        default="output",
+        help="folder of the compiled file (default: %(default)s/ in the current folder)",
+    )
+
+
+def main(arguments: argparse.Namespace, console: Console) -> None:
+    """Compiles the pipeline.
+
+    Raises:
+        PipelineError: see `components.errors`; each has its own exit code.
+    """
+    config, environment = shared.load(
+        arguments, root=arguments.pipeline_root, image=arguments.image
+    )
+    output = Path(paths.absolute(arguments.output))
+    environment.require_cluster(data_source=config.data.source)
+    description = door.describe(config, environment)
+    # A compiled file takes no space to speak of; what the run needs, the cluster must have.
+    doctor.require_healthy(doctor.examine_machine(output, min_free_disk_gb=0.1))
+    with terminal.redirected_to(output / "logs" / "kubeflow_compile.txt") as console:
+        # Imported here: TFX takes half a minute, and --help and bad arguments need none of it.
+        from pipeline import kubeflow
+
+        kubeflow.compile_pipeline(
+            config, environment, description, output, dry_run=arguments.dry_run, console=console
+        )

@@ -1,0 +1,70 @@
+"""Run the pipeline on this machine: train, judge, prove and push.
+
+Beam runs in this process, ML Metadata is a file of SQLite's.
+"""
+
+import argparse
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from components.storage import paths
+from pipeline import doctor, door, terminal
+from pipeline.commands import arguments as shared
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this verb."""
+    shared.add_config_arguments(parser)
+    shared.add_environment_argument(parser, default="local")
+    parser.add_argument(
+        "--output",
+        help="root of everything a run writes, in place of the environment's (default: output/ in "
+        "the current folder)",
+    )
+    parser.add_argument("--from-node", help="start with this step, take what comes before as it is")
+    parser.add_argument("--to-node", help="end with this step")
+    parser.add_argument("--no-cache", action="store_true", help="run every step again")
+
+
+def main(arguments: argparse.Namespace, console: Console) -> None:
+    """Builds and runs the pipeline.
+
+    Raises:
+        PipelineError: see `components.errors`; each has its own exit code.
+    """
+    config, environment = shared.load(arguments, root=arguments.output)
+    environment = environment.made_absolute()
+    config = door.with_absolute_paths(config)
+    environment.require_local()
+    description = door.describe(config, environment)
+    door.require_place_for(description, config.name, environment)
+    if not paths.is_remote(environment.root):
+        doctor.require_healthy(doctor.examine(environment))
+    # Read before anything is said: what is wrong with the data comes first.
+    source = door.records(config, environment, description)
+    weights_digest = door.weights_digest(config, environment)
+    log = Path(environment.root, "logs", f"{datetime.now():%Y%m%d-%H%M%S}.txt")
+    console.print(
+        f"Everything a run writes is below {environment.root}; the log is {log}", highlight=False
+    )
+    with terminal.redirected_to(log) as console, terminal.step_lines(console):
+        if not arguments.dry_run:
+            source.ready()
+        # Imported here: TFX takes half a minute, and all that can be wrong with the arguments or
+        # the data has been said before.
+        from pipeline import local
+
+        local.run(
+            config,
+            environment,
+            description,
+            source,
+            weights_digest=weights_digest,
+            from_node=arguments.from_node,
+            to_node=arguments.to_node,
+            use_cache=not arguments.no_cache,
+            dry_run=arguments.dry_run,
+            console=console,
+        )
