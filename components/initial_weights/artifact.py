@@ -11,8 +11,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from absl import logging
-
 from components.errors import ConfigError
 from components.initial_weights.find import DEFAULT_CACHE, Found, find
 from components.initial_weights.options import InitialWeightsOptions
@@ -33,6 +31,7 @@ from models.checkpoints import (
 
 DESCRIPTION = "weights.json"
 PREFIX = "model.ckpt"
+_RANDOM = "random"
 
 
 def write(
@@ -64,7 +63,7 @@ def write(
     found = find(options, served=served, name=name, cache=cache)
     if found is None:
         _write_description(folder, {"source": None})
-        return "Initial weights: random"
+        return _RANDOM
     model = DeepLabV3Plus(**network)
     try:
         description, report = _load_found(model, found, options, network, list(class_names))
@@ -74,7 +73,7 @@ def write(
         save_checkpoint(model, os.path.join(local, PREFIX), names=report.loaded)
         paths.copy_tree(local, folder)
     _write_description(folder, description | {"variables": list(report.loaded)})
-    return f"Initial weights: {report}{_reason(description)}"
+    return f"{report}{_reason(description)}"
 
 
 def load(model: DeepLabV3Plus, folder: str) -> str:
@@ -85,29 +84,22 @@ def load(model: DeepLabV3Plus, folder: str) -> str:
         folder: of the artifact, here or in a store: `fn_args.base_model` in TFX's Trainer.
 
     Returns:
-        The line that it has logged.
+        One line for the log.
 
     Raises:
         ConfigError: the network is another one.
     """
     description = json.loads(paths.read_text(paths.join(folder, DESCRIPTION)))
-    if description["source"] is None:
-        line = "Initial weights: random"
-    else:
-        with tempfile.TemporaryDirectory() as local:
-            paths.copy_tree(folder, local)
-            try:
-                report = load_checkpoint(
-                    model, os.path.join(local, PREFIX), scope=description["scope"]
-                )
-            except ValueError as error:
-                raise ConfigError(f"initial_weights: {error}") from error
-        line = (
-            f"Initial weights: {len(report.loaded)} variables from {description['source']}"
-            f"{_reason(description)}"
-        )
-    logging.info("%s", line)
-    return line
+    source = description["source"]
+    if source is None:
+        return _RANDOM
+    with tempfile.TemporaryDirectory() as local:
+        paths.copy_tree(folder, local)
+        try:
+            report = load_checkpoint(model, os.path.join(local, PREFIX), scope=description["scope"])
+        except ValueError as error:
+            raise ConfigError(f"initial_weights: {error}") from error
+    return f"{len(report.loaded)} variables from {source}{_reason(description)}"
 
 
 def _load_found(

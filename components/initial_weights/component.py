@@ -45,4 +45,4 @@ def InitialWeights(
         served=runtime.current().served,
         name=name,
     )
-    logging.info("%s", line)
+    logging.info("Initial weights: %s", line)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from components.errors import ConfigError, DownloadFailedError
 from components.initial_weights.official import OFFICIAL_CHECKPOINTS
 from components.initial_weights.options import InitialWeightsOptions
-from components.serving import exported
+from components.serving import exported, versions
 from components.storage import paths
 from components.storage.archives import ArchiveError, unpack
 from components.storage.downloads import DownloadError, digests, download
@@ -79,7 +79,7 @@ def find(
             _refuse_sha256(options, path)
         else:
             path = _find(options, cache)
-        if paths.exists(paths.join(path, exported.SAVED_MODEL)):
+        if exported.is_exported(path):
             identity = exported.read_description(path)["identity"]
             return Found(source=source, path=path, identity=identity)
         return Found(source=source, path=path)
@@ -124,7 +124,7 @@ def _find(options: InitialWeightsOptions, cache: Path) -> str:
     if path.endswith(_KERAS):
         _check_content(path, Path(path).open("rb").read(len(_HDF5_START)) == _HDF5_START, "HDF5")
         return path
-    if paths.exists(paths.join(path, exported.SAVED_MODEL)):
+    if exported.is_exported(path):
         return path
     prefix = _prefix_at(path)
     _check_whole(prefix)
@@ -132,22 +132,18 @@ def _find(options: InitialWeightsOptions, cache: Path) -> str:
 
 
 def _newest_version(folder: str) -> str:
-    """The version of the highest number below the folder of a served model.
+    """The version that a server answers with.
 
     Raises:
         ConfigError: There is none.
     """
-    versions = [
-        name
-        for name in paths.list_folder(folder)
-        if name.isdigit() and paths.exists(paths.join(folder, name, exported.SAVED_MODEL))
-    ]
-    if not versions:
+    version = versions.newest_version(folder)
+    if version is None:
         raise ConfigError(
             f"expected a served model in {folder}; got no version there; to fix, push one first, "
             "or give another source"
         )
-    return paths.join(folder, max(versions, key=int))
+    return version
 
 
 def _downloaded(address: str, options: InitialWeightsOptions, cache: Path) -> str:
@@ -171,7 +167,7 @@ def _fetched(path: str, max_bytes: int, cache: Path) -> str:
         if not paths.exists(path):
             raise _nothing_at(path)
         files, name = [path], os.path.basename(path)
-    elif paths.exists(paths.join(path, exported.SAVED_MODEL)):
+    elif exported.is_exported(path):
         return path
     else:
         prefix = _prefix_at(path)

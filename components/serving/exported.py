@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from components.errors import ConfigError
+from components.serving import versions
 from components.storage import paths
 
-SAVED_MODEL = "saved_model.pb"
-EXTRA = "assets.extra"
-"""Folder in the exported model that TF Serving ignores."""
-MODEL_DESCRIPTION = "model.json"
-"""In `EXTRA`: class names, configuration, names of the variables, and the model's identity."""
+
+def is_exported(folder: str) -> bool:
+    """Whether a folder, here or in a store, holds a SavedModel."""
+    return paths.exists(paths.join(folder, "saved_model.pb"))
 
 
 def read_description(folder: str) -> dict:
@@ -29,16 +29,14 @@ def read_description(folder: str) -> dict:
     Raises:
         ConfigError: there is none, or it is not one that `signatures.export` wrote.
     """
-    path = paths.join(folder, EXTRA, MODEL_DESCRIPTION)
-    try:
-        description = json.loads(paths.read_text(path))
-        if not {"classes", "model", "variables", "identity"} <= description.keys():
-            raise ValueError("a description without names of variables")
-    except (OSError, ValueError, AttributeError) as error:
+    description = versions.read_extra(folder, versions.MODEL_DESCRIPTION) or {}
+    missing = {"classes", "model", "variables", "identity"} - description.keys()
+    if missing:
         raise ConfigError(
-            f"expected a model that this pipeline exported in {folder}; got no description of one "
-            f"at {path} ({error}); to fix, give the folder of a version that it pushed"
-        ) from error
+            f"expected a model that this pipeline exported in {folder}; got "
+            f"{versions.MODEL_DESCRIPTION} without {', '.join(sorted(missing))} or none; to fix, "
+            "give the folder of a version that it pushed"
+        )
     return description
 
 

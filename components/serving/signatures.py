@@ -12,7 +12,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.dataset import records
-from components.serving.exported import EXTRA, MODEL_DESCRIPTION, identity
+from components.serving.exported import identity
+from components.serving.versions import EXTRA, MODEL_DESCRIPTION
 from components.storage import paths
 from components.transform import preprocessing
 from models.checkpoints import official_variables

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from PIL import Image
 from components.dataset import records
 from components.errors import ServingError
 from components.serving import signatures
+from components.storage import paths
 
 _PROBE = Path(__file__).with_name("probe.py")
 _NOT_A_PICTURE = b"these bytes are not a picture"
@@ -30,7 +32,7 @@ def check_serving(
     fails no other; the evaluation signature counts labelled pixels.
 
     Args:
-        model: folder of the SavedModel.
+        model: folder of the SavedModel; of one in a store, a copy on this machine is loaded.
         examples: serialized records.
         num_classes: the number of classes that a mask may hold.
         timeout_seconds: for loading and answering together.
@@ -82,6 +84,10 @@ def check_serving(
 def _ask(model: str, requests: list[tuple[str, str, list[bytes]]], timeout: int) -> list[dict]:
     """The replies of a fresh process to `(signature, input, values)` requests."""
     with tempfile.TemporaryDirectory() as folder:
+        local = model
+        if paths.is_remote(model):
+            local = os.path.join(folder, "model")
+            paths.copy_tree(model, local)
         sent, received = Path(folder, "requests.json"), Path(folder, "replies.json")
         sent.write_text(
             json.dumps(
@@ -97,7 +103,7 @@ def _ask(model: str, requests: list[tuple[str, str, list[bytes]]], timeout: int)
         )
         try:
             done = subprocess.run(
-                [sys.executable, str(_PROBE), model, str(sent), str(received)],
+                [sys.executable, str(_PROBE), local, str(sent), str(received)],
                 capture_output=True,
                 text=True,
                 timeout=timeout,

@@ -71,11 +71,11 @@ def write(tmp_path):
 
 
 def test_random_weights_are_said_to_be_so_and_load_nothing(folder, write):
-    assert write(folder, {}) == "Initial weights: random"
+    assert write(folder, {}) == "random"
     assert paths.list_folder(folder) == ["weights.json"]
     model = network()
     before = values(model)
-    assert artifact.load(model, folder) == "Initial weights: random"
+    assert artifact.load(model, folder) == "random"
     assert all(np.array_equal(value, before[name]) for name, value in values(model).items())
 
 
@@ -103,7 +103,7 @@ def test_variables_of_the_scope_reach_the_trainers_network(
     model = network(**other_classes)
     before = values(model)
     line = artifact.load(model, folder)
-    assert line == f"Initial weights: {len(names)} variables from {prefix}"
+    assert line == f"{len(names)} variables from {prefix}"
     for name, value in values(model).items():
         np.testing.assert_array_equal(value, saved[name] if taken(name) else before[name])
 

@@ -262,7 +262,7 @@ def test_model_of_another_program_is_an_error(find, push):
         with pytest.raises(ConfigError, match="expected a model that this pipeline exported in "):
             find("served")
     description.unlink()
-    with pytest.raises(ConfigError, match=r"got no description of one at .*model.json"):
+    with pytest.raises(ConfigError, match=r"got model.json without classes, .* or none; to fix"):
         find(folder)
 
 
