@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,13 +17,13 @@ from components.dataset import records
 from components.dataset.building.layout import find_layout
 from components.dataset.building.origin import origin
 from components.dataset.sample import rendering as sample
+from components.dataset.spans import find_spans
 from components.errors import ConfigError, DataError, PipelineError
 from components.fingerprint import source_fingerprint
+from components.storage import paths
 from schemas import Dataset
 
 SPLITS = ("train", "val")
-_SPAN = re.compile(r"span-(0|[1-9]\d*)")
-_PATTERN_CHARACTERS = re.compile(r"[*?\[\]]")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,17 +93,17 @@ def find_records(
             f"{'is not a folder' if folder.exists() else 'does not exist'}; "
             "to fix, give the folder of the TFRecords or of the pictures"
         )
-    spans = _spans(folder)[-window:]
+    spans = find_spans(str(folder), window)
     layout = None if spans else find_layout(dataset, folder)
     if layout is None:
         if not spans and not any(records.record_files(folder, patterns[s]) for s in SPLITS):
             raise _nothing_in(dataset, folder, patterns)
         _check_path(folder, DataError)
-        holding = [folder / f"span-{number}" for number in spans] or [folder]
+        holding = [*spans.values()] or [str(folder)]
         for each in holding:
             for split in SPLITS:
                 records.check_split(each, patterns[split], split)
-        return RecordsSource(folder=folder, digest=_digest(holding, patterns), spans=spans)
+        return RecordsSource(folder=folder, digest=_digest(holding, patterns), spans=tuple(spans))
     digest = origin(layout, SPLITS, limits)
     target = output / f"{dataset.name}-{digest}"
     _check_path(target, ConfigError)
@@ -117,25 +116,7 @@ def find_records(
     return RecordsSource(folder=target, write=write, digest=digest)
 
 
-def _spans(folder: Path) -> tuple[int, ...]:
-    """The numbers of the spans in a folder, ascending; empty where there are none.
-
-    Raises:
-        DataError: a folder is named like a span and is none.
-    """
-    names = sorted(child.name for child in folder.glob("span-*") if child.is_dir())
-    spans = sorted(int(match[1]) for name in names if (match := _SPAN.fullmatch(name)))
-    others = [name for name in names if not _SPAN.fullmatch(name)]
-    # Of pictures' folders, `span-left` may be one; `span-007` never is anything but a span.
-    if others and (spans or any(name.removeprefix("span-").isdigit() for name in others)):
-        raise DataError(
-            f"expected folders named span-1, span-2, … in {folder}; got {', '.join(others)}"
-            f"{' beside them' if spans else ''}; to fix, give it another name or move it away"
-        )
-    return tuple(spans)
-
-
-def _digest(holding: list[Path], patterns: dict[str, str]) -> str:
+def _digest(holding: list[str], patterns: dict[str, str]) -> str:
     """A hash of the name, size and time of every file that the patterns match in some folders."""
     digest = hashlib.sha256()
     for folder in holding:
@@ -167,7 +148,7 @@ def _check_path(folder: Path, error: type[PipelineError]) -> None:
     Raises:
         PipelineError: of the given kind, they would find nothing there.
     """
-    if _PATTERN_CHARACTERS.search(str(folder)):
+    if paths.has_glob(str(folder)):
         raise error(
             f"expected a folder of TFRecords without *, ?, [ and ] in its path; got {folder}; "
             "to fix, rename it"

@@ -1,4 +1,4 @@
-"""Deliveries of data: `span-1/`, `span-2/`, … in one folder, the newest of which are learned from."""
+"""Deliveries of data: `span-1/`, `span-2/`, … in one folder, the newest of which are used."""
 
 import re
 
