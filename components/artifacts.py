@@ -7,7 +7,7 @@ from tfx.v1.dsl import Artifact
 
 
 class DataReport(Artifact):
-    """What the data gate measured."""
+    """What the data gate measured, see `components.data_gate.report`."""
 
     TYPE_NAME = "deeplab.DataReport"
 

@@ -1,5 +1,7 @@
 """Published weights into the network, and the network's weights into the published format.
 
+Everything here reads and writes files of this machine; nothing is fetched.
+
 Layers are named after the scopes of the official checkpoints, so names map mechanically: the
 kernel of layer `decoder.feature_projection0` is `decoder/feature_projection0/weights`. Official
 layouts (HWIO, and HWCM for depthwise) are those of Keras; nothing is transposed.
@@ -9,15 +11,14 @@ TensorFlow is imported inside the functions that need its checkpoint format, on 
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import h5py
 import keras
 import numpy as np
 
-from components.initial_weights.checkpoint_files import find_prefix, nothing_at
 from models.deeplab import DeepLabV3Plus
 from models.head import LOGITS
 from models.variants import BACKBONES
@@ -63,64 +64,76 @@ class LoadReport:
 
 
 @dataclass(frozen=True)
-class _Checkpoint:
-    """The content of a file: the network's variables by official name, and the other names."""
+class Checkpoint:
+    """The content of a checkpoint."""
 
     source: str
+    """What it was read from, for messages."""
     values: dict[str, np.ndarray] = field(default_factory=dict)
+    """Variables of a network by their official names."""
     others: list[str] = field(default_factory=list)
+    """Names of all else: momentum, steps, what a moving average stands for."""
 
 
 def load_checkpoint(
-    model: DeepLabV3Plus,
-    path: str | os.PathLike,
-    *,
-    scope: Scope = "all",
-    cache_dir: str | os.PathLike = "~/.cache/deeplab",
+    model: DeepLabV3Plus, path: str | os.PathLike, *, scope: Scope = "all"
 ) -> LoadReport:
     """Replaces the network's weights, batch normalization statistics included.
 
     Args:
         model: The network.
-        path: An official TensorFlow checkpoint: its prefix (`…/model.ckpt-30000`), the folder it
-            is in, the published .tar.gz, the http(s) address of one, or a name in
-            `models.variants.OFFICIAL_CHECKPOINTS`. Or the `.weights.h5` of a
-            `keras.applications.MobileNetV2`, for the backbone: it saw [-1, 1] images and has the
-            same epsilon; its strided convolutions pad as ours do, except in a network of
-            undefined input size, which pads odd images like even ones.
+        path: See `read_checkpoint`.
         scope: `all`; `backbone`, for ImageNet weights; `except_logits`, for other classes.
-        cache_dir: Where downloads and unpacked archives stay.
 
     Returns:
         What was loaded, left and skipped.
 
     Raises:
-        OSError: There is nothing at `path`, or it could not be downloaded.
+        OSError: There is nothing at `path`.
         ValueError: The layout is unknown, a variable within the scope is missing or has another
             shape, or the checkpoint has a head that the network has not. The network is as it was.
     """
-    if scope not in ("all", "backbone", "except_logits"):
-        raise ValueError(
-            f"expected scope all, backbone or except_logits; got {scope!r}; to fix, choose one"
-        )
-    place = locate(path, cache_dir)
-    read = _read_keras_mobilenet if place.endswith(_KERAS_SUFFIX) else _read_official
-    checkpoint = read(place)
+    _check_scope(scope)
+    return assign(model, read_checkpoint(path), scope=scope)
 
+
+def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
+    """Reads the weights of a network.
+
+    Args:
+        path: The prefix of an official TensorFlow checkpoint (`…/model.ckpt-30000`). Or the
+            `.weights.h5` of a `keras.applications.MobileNetV2`, for the backbone: it saw [-1, 1]
+            images and has the same epsilon; its strided convolutions pad as ours do, except in a
+            network of undefined input size, which pads odd images like even ones.
+
+    Raises:
+        OSError: There is nothing at `path`.
+        ValueError: It cannot be read, or its layout is unknown.
+    """
+    path = os.fspath(path)
+    is_keras = path.endswith(_KERAS_SUFFIX)
+    if not os.path.exists(path if is_keras else f"{path}.index"):
+        raise FileNotFoundError(
+            f"expected a checkpoint at {path}; got no such file; to fix, give the prefix of one, "
+            f"as in model.ckpt-30000, or a {_KERAS_SUFFIX}"
+        )
+    return _read_keras_mobilenet(path) if is_keras else _read_official(path)
+
+
+def assign(model: DeepLabV3Plus, checkpoint: Checkpoint, *, scope: Scope = "all") -> LoadReport:
+    """Gives the network the values of a checkpoint that was read; see `load_checkpoint`.
+
+    Raises:
+        ValueError: A variable within the scope is missing or has another shape, or the checkpoint
+            has a head that the network has not. The network is as it was.
+    """
     variables = official_variables(model)
-    backbone = BACKBONES[model.backbone].scope + "/"
-    logits = LOGITS.replace(".", "/") + "/"
-    wanted = {
-        name: variable
-        for name, variable in variables.items()
-        if scope == "all"
-        or (scope == "backbone" and name.startswith(backbone))
-        or (scope == "except_logits" and not name.startswith(logits))
-    }
+    wanted = {name: variables[name] for name in names_in_scope(model, scope)}
     unused = [name for name in checkpoint.values if name not in wanted]
     _check_fits(wanted, checkpoint)
     if scope == "all":
         # The backbone of an ImageNet checkpoint has a classifier that no network here has.
+        backbone = BACKBONES[model.backbone].scope + "/"
         _check_no_other_head([name for name in unused if not name.startswith(backbone)], checkpoint)
     for name, variable in wanted.items():
         variable.assign(checkpoint.values[name])
@@ -132,36 +145,44 @@ def load_checkpoint(
     )
 
 
-def locate(path: str | os.PathLike, cache_dir: str | os.PathLike = "~/.cache/deeplab") -> str:
-    """The prefix or `.weights.h5` file that `load_checkpoint` would read, downloaded if need be.
-
-    Args:
-        path: As in `load_checkpoint`.
-        cache_dir: Where downloads and unpacked archives stay.
+def names_in_scope(model: DeepLabV3Plus, scope: Scope) -> list[str]:
+    """The official names of the variables that a scope takes from a checkpoint.
 
     Raises:
-        OSError: There is nothing at `path`, or it could not be downloaded.
-        ValueError: The archive is damaged or unsafe, or not exactly one checkpoint is there.
+        ValueError: There is no such scope.
     """
-    path = os.fspath(path)
-    if not path.endswith(_KERAS_SUFFIX):
-        return find_prefix(path, Path(cache_dir).expanduser())
-    if not os.path.exists(path):
-        raise nothing_at(path)
-    return path
+    _check_scope(scope)
+    backbone = BACKBONES[model.backbone].scope + "/"
+    return [
+        name
+        for name in official_variables(model)
+        if scope == "all"
+        or (scope == "backbone" and name.startswith(backbone))
+        or (scope == "except_logits" and not is_of_logits(name))
+    ]
 
 
-def save_checkpoint(model: DeepLabV3Plus, prefix: str | os.PathLike) -> None:
+def is_of_logits(name: str) -> bool:
+    """Whether an official name is of the last layer, whose shape depends on the classes."""
+    return name.startswith(LOGITS.replace(".", "/") + "/")
+
+
+def save_checkpoint(
+    model: DeepLabV3Plus, prefix: str | os.PathLike, *, names: Collection[str] | None = None
+) -> None:
     """Writes the network in the official format, to `prefix`.index and `prefix`.data-*.
 
     Args:
         model: The network.
         prefix: Folder and beginning of the file names, as in `…/model.ckpt-30000`.
+        names: Official names of the variables to write; None writes all.
     """
     import tensorflow as tf
 
     variables = official_variables(model)
-    Path(prefix).parent.mkdir(parents=True, exist_ok=True)
+    if names is not None:
+        variables = {name: variables[name] for name in names}
+    os.makedirs(os.path.dirname(os.path.abspath(prefix)), exist_ok=True)
     tf.raw_ops.SaveV2(
         prefix=os.fspath(prefix),
         tensor_names=list(variables),
@@ -185,7 +206,14 @@ def _official_name(layer: keras.Layer, variable: keras.Variable) -> str:
     return _OFFICIAL_NAMES[variable.name]
 
 
-def _check_fits(wanted: dict[str, keras.Variable], checkpoint: _Checkpoint) -> None:
+def _check_scope(scope: str) -> None:
+    if scope not in get_args(Scope):
+        raise ValueError(
+            f"expected scope all, backbone or except_logits; got {scope!r}; to fix, choose one"
+        )
+
+
+def _check_fits(wanted: dict[str, keras.Variable], checkpoint: Checkpoint) -> None:
     """Raises a ValueError unless the checkpoint has all wanted variables in their shapes."""
     missing = [name for name in wanted if name not in checkpoint.values]
     if missing:
@@ -206,7 +234,7 @@ def _check_fits(wanted: dict[str, keras.Variable], checkpoint: _Checkpoint) -> N
             )
 
 
-def _check_no_other_head(unused: list[str], checkpoint: _Checkpoint) -> None:
+def _check_no_other_head(unused: list[str], checkpoint: Checkpoint) -> None:
     """Raises a ValueError for parts of the head that would silently be left out."""
     if unused:
         raise ValueError(
@@ -222,14 +250,14 @@ def _some(names: list[str] | tuple[str, ...]) -> str:
     return (", ".join(names[:_LISTED]) or "none") + more
 
 
-def _read_official(prefix: str) -> _Checkpoint:
+def _read_official(prefix: str) -> Checkpoint:
     """Reads a TensorFlow checkpoint, with moving averages in place of what they average."""
     import tensorflow as tf
 
     try:
         reader = tf.train.load_checkpoint(prefix)
         names = sorted(reader.get_variable_to_shape_map())
-        checkpoint = _Checkpoint(prefix)
+        checkpoint = Checkpoint(prefix)
         for name in names:
             variable = name.removesuffix(_AVERAGE)
             if variable.split("/")[-1] not in (_DEPTHWISE_KERNEL, *_OFFICIAL_NAMES.values()):
@@ -246,9 +274,9 @@ def _read_official(prefix: str) -> _Checkpoint:
     return checkpoint
 
 
-def _read_keras_mobilenet(path: str) -> _Checkpoint:
+def _read_keras_mobilenet(path: str) -> Checkpoint:
     """Reads a `keras.applications.MobileNetV2` under the official names."""
-    checkpoint, layers = _Checkpoint(path), []
+    checkpoint, layers = Checkpoint(path), []
     for layer, arrays in _keras_layers(path):
         layers.append(layer)
         scope = _official_mobilenet_scope(layer)

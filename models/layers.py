@@ -1,7 +1,7 @@
 """Layers that every part of the network is made of.
 
 A layer is named after the variable scope it has in the official checkpoints, with '.' for '/',
-which Keras forbids in names. So `models.checkpoints` needs no table of names.
+which Keras forbids in names. So `models.checkpoints` needs no table of layers.
 """
 
 from collections.abc import Iterable

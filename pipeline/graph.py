@@ -1,112 +1,127 @@
-"""Which steps run, in which order, on what: the one graph of every runner."""
+"""Which steps run, in which order, on what: the one graph of every runner.
 
-import dataclasses
+What a run computes comes from `PipelineConfig` and is part of the steps' cache keys; where it runs
+reaches them by `components.runtime` and is not.
+"""
+
+import hashlib
 import json
-from typing import Any
+from dataclasses import dataclass
 
 from tfx import v1 as tfx
-from tfx.proto import example_gen_pb2, pusher_pb2
 
 import schemas
-from components.artifacts import DataReport
 from components.data_gate.component import DataGate
-from components.errors import ConfigError
+from components.evaluator.component import Evaluator
 from components.evaluator.config import eval_config
 from components.example_gen.component import ImportExampleGen
 from components.fingerprint import source_fingerprint
+from components.initial_weights.component import InitialWeights
 from components.report.component import Report
-from components.resolvers import (
-    BlessedDataStrategy,
-    GatedSpansStrategy,
-    LatestOtherBlessedModelStrategy,
-)
 from components.schema_gen.component import ImportSchemaGen
+from components.serving.baseline import NEWEST, Baseline
 from components.serving.check.component import ServingCheck
+from components.serving.pusher import Pusher
+from components.statistics_gen import StatisticsGen
+from components.trainer.options import TrainerConfig
 from components.transform.component import Transform
-from models.deeplab import check_options
-from pipeline import weights
 from pipeline.config import PipelineConfig
 
 TRAIN, VAL = "train", "val"
 
+UNCACHED_WHERE_UNKNOWN = ("Baseline", "InitialWeights", "ImportExampleGen")
+"""Steps that look at something outside the pipeline. A runner that sees it puts what it saw into
+their cache keys, see `Inputs`; one that does not must run them anew every time."""
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Environment:
-    """Where a pipeline runs; all that differs between runners."""
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a run builds on, as the runner has found it."""
+
+    dataset: schemas.Dataset
+    schema: str
+    """`schema.pbtxt` of the data set."""
 
     records: str
-    """Folder of the TFRecords."""
+    """Folder of the TFRecords, or of `span-1/`, `span-2/`, … of them."""
 
-    pipeline_root: str
-    """Below it lie the artifacts of every step."""
+    records_digest: str = ""
+    """Of the records; empty where the runner does not see them."""
 
-    serving_dir: str
-    """Pushed models go to `<serving_dir>/<version>/`."""
+    weights_digest: str = ""
+    """Of the initial weights; empty likewise, and where there are none."""
 
-    training_dir: str
-    """Checkpoints that outlive a killed run lie below it."""
-
-    metadata_connection: Any = None
-    """Connection of ML Metadata; None where the orchestrator has its own."""
-
-    own_resolvers: bool = True
-    """Whether `components.resolvers` finds what a run builds on; Kubeflow's compiler knows only
-    TFX's strategies, and there the data gate has nothing to compare with, and spans no window."""
-
-    has_spans: bool = False
-    """Whether `records` holds `span-1/`, `span-2/`, … of which the newest is ingested."""
-
-    enable_cache: bool = True
-    """Whether finished steps are reused."""
+    def made_from(self, config: PipelineConfig) -> str:
+        """A hash of all that decides the weights of the candidate, see `serving.versions`."""
+        parts = [
+            schemas.to_json(self.dataset),
+            config.data.model_dump_json(),
+            config.model.model_dump_json(),
+            config.training.model_dump_json(),
+            config.initial_weights.scope,
+            self.weights_digest,
+            self.records_digest,
+            *map(source_fingerprint, ("components.transform", "components.trainer")),
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl.Pipeline:
+def create_pipeline(
+    config: PipelineConfig,
+    inputs: Inputs,
+    *,
+    pipeline_root: str,
+    baseline: str = NEWEST,
+    metadata_connection=None,
+    enable_cache: bool = True,
+) -> tfx.dsl.Pipeline:
     """The pipeline from TFRecords to a judged, proven and pushed model.
 
-    Raises:
-        ConfigError: no network can have these options.
+    Args:
+        config: what is computed.
+        inputs: what it builds on.
+        pipeline_root: below it lie the artifacts of every step.
+        baseline: number of the version to measure up to, empty for none, `NEWEST` where the runner
+            does not see what is served.
+        metadata_connection: of ML Metadata; None where the orchestrator has its own.
+        enable_cache: whether finished steps are reused.
     """
-    dataset = schemas.load(config.data.dataset)
-    _check_network(config, dataset)
-    classes = {"num_classes": dataset.num_classes, "ignore_label": dataset.ignore_label}
-    span = "span-{SPAN}/" if environment.has_spans else ""
-
-    example_gen = ImportExampleGen(
-        input_base=environment.records,
-        input_config=example_gen_pb2.Input(
-            splits=[
-                example_gen_pb2.Input.Split(name=TRAIN, pattern=span + config.data.train_pattern),
-                example_gen_pb2.Input.Split(name=VAL, pattern=span + config.data.val_pattern),
-            ]
-        ),
+    dataset = inputs.dataset
+    description = schemas.to_json(dataset)
+    made_from = inputs.made_from(config)
+    served = Baseline(name=config.name, version=baseline, made_from=made_from)
+    initial_weights = InitialWeights(
+        options=config.initial_weights.model_dump_json(),
+        network=config.network_json(dataset.num_classes),
+        class_names=json.dumps(dataset.class_names),
+        name=config.name,
+        digest=inputs.weights_digest,
+        # Not of what downloads and unpacks: the same file gives the same weights.
+        source_fingerprint=source_fingerprint("models"),
     )
+    example_gen = ImportExampleGen(
+        folder=inputs.records,
+        patterns=json.dumps({TRAIN: config.data.train_pattern, VAL: config.data.val_pattern}),
+        window=config.data.span_window,
+        digest=inputs.records_digest,
+    )
+    # Weights that do not fit fail before the data steps, which take longer.
+    example_gen.add_upstream_node(initial_weights)
     examples = example_gen.outputs["examples"]
-    schema_gen = ImportSchemaGen(dataset=dataset.name, dataset_digest=schemas.digest(dataset.name))
+    schema_gen = ImportSchemaGen(text=inputs.schema)
     schema = schema_gen.outputs["schema"]
-    statistics_gen = tfx.components.StatisticsGen(examples=examples, schema=schema)
+    statistics_gen = StatisticsGen(examples=examples, schema=schema)
     example_validator = tfx.components.ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
     )
-    resolvers = []
-    blessed_data = None
-    if environment.own_resolvers:
-        blessed_data = _blessed_data(examples)
-        resolvers.append(blessed_data)
     data_gate = DataGate(
         examples=examples,
         anomalies=example_validator.outputs["anomalies"],
-        dataset=dataset.name,
-        options=json.dumps(dataclasses.asdict(config.gate)),
-        dataset_digest=schemas.digest(dataset.name),
+        served_report=served.outputs["data_report"],
+        dataset=description,
+        options=config.gate.model_dump_json(),
         source_fingerprint=source_fingerprint("components.data_gate"),
-        **({"blessed_report": blessed_data.outputs["report"]} if blessed_data else {}),
     )
-    newest_examples = examples
-    if environment.has_spans and environment.own_resolvers:
-        spans = _spans(examples, config.data.span_window)
-        spans.add_upstream_node(data_gate)
-        resolvers.append(spans)
-        examples = spans.outputs["examples"]
     transform = Transform(
         examples=examples,
         schema=schema,
@@ -116,8 +131,9 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         disable_statistics=True,
         custom_config={
             "canvas_size": config.data.canvas_size,
+            "num_classes": dataset.num_classes,
+            "ignore_label": dataset.ignore_label,
             "source_fingerprint": source_fingerprint("components.transform"),
-            **classes,
         },
     )
     # Everything that learns from or is measured on the data follows the gate through Transform.
@@ -126,128 +142,73 @@ def create_pipeline(config: PipelineConfig, environment: Environment) -> tfx.dsl
         run_fn="components.trainer.run.run_fn",
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
+        base_model=initial_weights.outputs["weights"],
         train_args=tfx.proto.TrainArgs(splits=[TRAIN], num_steps=config.training.steps),
         eval_args=tfx.proto.EvalArgs(splits=[VAL]),
         custom_config={
-            "dataset": config.data.dataset,
-            "canvas_size": config.data.canvas_size,
-            "model": dataclasses.asdict(config.model),
-            "training": dataclasses.asdict(config.training),
-            "training_dir": environment.training_dir,
-            "initial_weights": weights.stamp(config.training.initial_weights),
-            "dataset_digest": schemas.digest(dataset.name),
+            "config": TrainerConfig(
+                dataset=dataset,
+                canvas_size=config.data.canvas_size,
+                model=config.model,
+                training=config.training,
+            ).to_json(),
             "source_fingerprint": source_fingerprint("components.trainer"),
         },
     )
     model = trainer.outputs["model"]
-    baseline = _baseline(trainer, environment)
-    evaluator = tfx.components.Evaluator(
+    evaluator = Evaluator(
         examples=examples,
         model=model,
-        baseline_model=baseline.outputs["model"],
+        baseline_model=served.outputs["model"],
         eval_config=eval_config(config.evaluation, dataset),
         example_splits=[VAL],
     )
     report = Report(
         model=model,
-        examples=newest_examples,
+        examples=examples,
         evaluation=evaluator.outputs["evaluation"],
-        dataset=config.data.dataset,
+        data_report=data_gate.outputs["data_report"],
+        dataset=description,
         split=VAL,
         pictures=config.report.pictures,
-        dataset_digest=schemas.digest(dataset.name),
         source_fingerprint=source_fingerprint("components.report"),
     )
     serving_check = ServingCheck(
         model=model,
-        examples=newest_examples,
+        examples=examples,
         split=VAL,
         num_classes=dataset.num_classes,
         requests=config.serving.requests,
         timeout_seconds=config.serving.timeout_seconds,
         source_fingerprint=source_fingerprint("components.serving.check"),
     )
-    pusher = tfx.components.Pusher(
+    pusher = Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["blessing"],
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=environment.serving_dir)
-        ),
+        data_report=data_gate.outputs["data_report"],
+        name=config.name,
+        pipeline=config.pipeline_name,
+        made_from=made_from,
     )
     return tfx.dsl.Pipeline(
         pipeline_name=config.pipeline_name,
-        pipeline_root=environment.pipeline_root,
+        pipeline_root=pipeline_root,
         components=[
+            served,
+            initial_weights,
             example_gen,
             schema_gen,
             statistics_gen,
             example_validator,
-            *resolvers,
             data_gate,
             transform,
             trainer,
-            baseline,
             evaluator,
             report,
             serving_check,
             pusher,
         ],
-        enable_cache=environment.enable_cache,
-        metadata_connection_config=environment.metadata_connection,
-        beam_pipeline_args=list(config.beam_pipeline_args),
+        enable_cache=enable_cache,
+        metadata_connection_config=metadata_connection,
     )
-
-
-def _check_network(config: PipelineConfig, dataset: schemas.Dataset) -> None:
-    """What the Trainer would find out only after the data steps."""
-    class_weights = config.training.class_weights
-    if isinstance(class_weights, tuple) and len(class_weights) != dataset.num_classes:
-        raise ConfigError(
-            f"expected training.class_weights with {dataset.num_classes} numbers, one for each "
-            f"class of {dataset.name}; got {len(class_weights)}; to fix, give as many"
-        )
-    try:
-        check_options(
-            num_classes=dataset.num_classes,
-            input_shape=(config.data.canvas_size, config.data.canvas_size, 3),
-            **dataclasses.asdict(config.model),
-        )
-    except ValueError as error:
-        raise ConfigError(f"model: {error}") from error
-
-
-def _baseline(trainer, environment: Environment):
-    """The node that finds the model to measure up to."""
-    channels = {
-        "model": tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        "model_blessing": tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    }
-    if environment.own_resolvers:
-        strategy = LatestOtherBlessedModelStrategy
-        channels["candidate"] = trainer.outputs["model"]
-    else:
-        strategy = tfx.dsl.experimental.LatestBlessedModelStrategy
-    return tfx.dsl.Resolver(strategy_class=strategy, **channels).with_id("Baseline")
-
-
-def _blessed_data(examples):
-    """The node that finds what the data gate measured of the data behind the last blessed model."""
-    return tfx.dsl.Resolver(
-        strategy_class=BlessedDataStrategy,
-        examples=examples,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-        report=tfx.dsl.Channel(type=DataReport),
-    ).with_id("BlessedData")
-
-
-def _spans(examples, window: int):
-    """The node that finds the records of the newest spans; it must follow the data gate."""
-    return tfx.dsl.Resolver(
-        strategy_class=GatedSpansStrategy,
-        config={"window": window},
-        current=examples,
-        examples=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Examples),
-        report=tfx.dsl.Channel(type=DataReport),
-    ).with_id("Spans")

@@ -13,9 +13,9 @@ from absl import logging as absl_logging
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from components.trainer.progress import PROGRESS
+
 _STEP = re.compile(r"Component (\S+) is (running|finished)\.")
-# That of `components.trainer.callbacks`, which is not imported here: TensorFlow takes seconds.
-_PROGRESS = "deeplab.progress"
 _SECONDS_BETWEEN_LINES = 10
 _OWN_CODE = str(Path(__file__).resolve().parent.parent / "components")
 
@@ -81,7 +81,7 @@ class TrainingProgress(logging.Handler):
         self._last_line = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Shows a record of `components.trainer.callbacks.PROGRESS`."""
+        """Shows a record of `components.trainer.progress.PROGRESS`."""
         text = record.getMessage()
         if not self._console.is_terminal:
             if time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
@@ -119,7 +119,7 @@ def step_lines(console: Console) -> Iterator[None]:
     absl_logging.set_verbosity(absl_logging.INFO)
     handlers = [
         (absl_logging.get_absl_logger(), StepLines(console)),
-        (logging.getLogger(_PROGRESS), TrainingProgress(console)),
+        (PROGRESS, TrainingProgress(console)),
     ]
     for logger, handler in handlers:
         logger.addHandler(handler)

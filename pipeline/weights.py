@@ -1,11 +1,10 @@
 """The weights that a run starts from: found, or downloaded, before any step runs."""
 
 import dataclasses
-import glob
-import hashlib
-import os
 
-from components.errors import ConfigError, DownloadFailedError
+from components.initial_weights.find import Found, digest, find
+from components.initial_weights.options import InitialWeightsOptions
+from components.storage.paths import is_remote
 from pipeline.config import PipelineConfig
 
 
@@ -16,20 +15,13 @@ def located(config: PipelineConfig) -> PipelineConfig:
         ConfigError: there is no checkpoint.
         DownloadFailedError: it cannot be downloaded.
     """
-    path = config.training.initial_weights
-    if path is None:
+    options = InitialWeightsOptions(
+        source=config.training.initial_weights, scope=config.training.initial_weights_scope
+    )
+    found = find(options, served="", name=config.name)
+    if found is None:
         return config
-    # Imported here: Keras takes seconds, and most errors come before.
-    from components.storage.downloads import DownloadError
-    from models.checkpoints import locate
-
-    try:
-        place = os.path.abspath(locate(path))
-    except DownloadError as error:
-        raise DownloadFailedError(f"training.initial_weights: {error}") from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"training.initial_weights: {error}") from error
-    training = dataclasses.replace(config.training, initial_weights=place)
+    training = dataclasses.replace(config.training, initial_weights=found.path)
     return dataclasses.replace(config, training=training)
 
 
@@ -38,10 +30,4 @@ def stamp(path: str | None) -> str:
 
     Empty where the files are not on this machine.
     """
-    digest = hashlib.sha256()
-    files = sorted(glob.glob(f"{glob.escape(path)}*")) if path else []
-    for file in files:
-        status = os.stat(file)
-        line = f"{os.path.basename(file)} {status.st_size} {status.st_mtime_ns}\n"
-        digest.update(line.encode())
-    return digest.hexdigest()[:16] if files else ""
+    return "" if path is None or is_remote(path) else digest(Found(source=path, path=path))

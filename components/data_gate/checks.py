@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from components.data_gate.measures import distances
 from components.data_gate.options import GateOptions
+from components.data_gate.report import Report
 from components.dataset.examination import findings
 from components.dataset.examination.examine import examine_record
 from components.dataset.examination.findings import Finding
@@ -42,6 +43,11 @@ def check_record(
     )
 
 
+def record_digest(serialized: bytes) -> int:
+    """What a record adds to the digest of its source, 128 bits."""
+    return int.from_bytes(hashlib.sha256(serialized).digest()[:16], "big")
+
+
 def repeated(places: Iterable[tuple[str, str]], what: str) -> list[Finding]:
     """What it means that several records share a name or a picture.
 
@@ -66,39 +72,42 @@ def repeated(places: Iterable[tuple[str, str]], what: str) -> list[Finding]:
 
 
 def drift(
-    splits: dict[str, Measures],
-    old: dict[str, Measures] | None,
+    report: Report,
+    served: Report | None,
     options: GateOptions,
     num_classes: int,
     ignore_label: int,
-) -> list[str]:
+) -> tuple[str, ...]:
     """What exceeds the limits: one line for each distance, empty where none does.
 
+    The newest source is compared with all records behind the served model, unless it is one of
+    those: then there is nothing new.
+
     Args:
-        splits: of this run, with "train" and "val".
-        old: of the data behind the last blessed model; None where there is none.
+        report: of this run, with the splits "train" and "val".
+        served: of the records behind the model that is served; None where there is none.
         options: the limits.
         num_classes: labels from 0 to this one are classes.
         ignore_label: of pixels that do not count.
     """
-    pairs = [
-        (
-            "skew of the training against the validation split",
-            splits["train"],
-            splits["val"],
-        )
-    ]
-    if old:
-        against = "against the data behind the last blessed model"
+    total, newest = report.total(), report.sources[-1]
+    pairs = [("skew of the training against the validation split", total["train"], total["val"])]
+    if served and newest.digest not in {source.digest for source in served.sources}:
+        old = served.total()
+        of = f" of {newest.name}" if newest.name else ""
         pairs += [
-            (f"drift of the {split} split {against}", measures, old[split])
-            for split, measures in splits.items()
+            (
+                f"drift of the {split} split{of} against the data behind the served model",
+                measures,
+                old[split],
+            )
+            for split, measures in newest.splits.items()
             if split in old
         ]
     limits = options.limits()
-    return [
+    return tuple(
         f"{what}: {name} distance {distance:.3f}, at most {limits[name]:g}"
         for what, new, other in pairs
         for name, distance in distances(new, other, num_classes, ignore_label).items()
         if distance > limits[name]
-    ]
+    )

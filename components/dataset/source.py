@@ -99,7 +99,7 @@ def find_records(
         if not spans and not any(records.record_files(folder, patterns[s]) for s in SPLITS):
             raise _nothing_in(dataset, folder, patterns)
         _check_path(folder, DataError)
-        holding = [*spans.values()] or [str(folder)]
+        holding = [Path(span) for span in spans.values()] or [folder]
         for each in holding:
             for split in SPLITS:
                 records.check_split(each, patterns[split], split)
@@ -116,7 +116,7 @@ def find_records(
     return RecordsSource(folder=target, write=write, digest=digest)
 
 
-def _digest(holding: list[str], patterns: dict[str, str]) -> str:
+def _digest(holding: list[Path], patterns: dict[str, str]) -> str:
     """A hash of the name, size and time of every file that the patterns match in some folders."""
     digest = hashlib.sha256()
     for folder in holding:

@@ -1,11 +1,11 @@
-"""Deliveries of data: `span-1/`, `span-2/`, … in one folder, the newest of which are used."""
+"""Deliveries of data: `span-1/`, `span-2/`, … in one folder; the newest are learned from."""
 
 import re
 
 from components.errors import DataError
 from components.storage import paths
 
-_SPAN = re.compile(r"span-(\d+)")
+_SPAN = re.compile(r"span-(0|[1-9]\d*)")
 
 
 def find_spans(folder: str, window: int = 0) -> dict[int, str]:
@@ -16,23 +16,16 @@ def find_spans(folder: str, window: int = 0) -> dict[int, str]:
         window: at most so many; 0 is all.
 
     Raises:
-        DataError: beside them lies what could be taken for one, or two have one number.
+        DataError: a folder is named like a span and is none.
     """
-    names = [name for name in paths.list_folder(folder) if name.startswith("span-")]
-    # A file of this name is none of ours: records may be called so, too.
-    names = [name for name in names if paths.is_folder(paths.join(folder, name))]
-    numbers: dict[int, str] = {}
-    others = []
-    for name in sorted(names):
-        match = _SPAN.fullmatch(name)
-        if match is None or int(match[1]) in numbers:
-            others.append(name)
-        else:
-            numbers[int(match[1])] = name
-    if numbers and others:
+    named = [name for name in paths.list_folder(folder) if name.startswith("span-")]
+    names = [name for name in named if paths.is_folder(paths.join(folder, name))]
+    spans = sorted(int(match[1]) for name in names if (match := _SPAN.fullmatch(name)))
+    others = [name for name in names if not _SPAN.fullmatch(name)]
+    # Of pictures' folders, `span-left` may be one; `span-007` never is anything but a span.
+    if others and (spans or any(name.removeprefix("span-").isdigit() for name in others)):
         raise DataError(
-            f"expected folders named span-1, span-2, …, each number once, in {folder}; got "
-            f"{', '.join(others)} beside them; to fix, give it another name or move it away"
+            f"expected folders named span-1, span-2, … in {folder}; got {', '.join(others)}"
+            f"{' beside them' if spans else ''}; to fix, give it another name or move it away"
         )
-    newest = sorted(numbers)[-window:]
-    return {number: paths.join(folder, numbers[number]) for number in newest}
+    return {number: paths.join(folder, f"span-{number}") for number in spans[-window:]}

@@ -1,8 +1,6 @@
 """The pictures page as a TFX component."""
 
 import io
-import itertools
-import os
 
 import numpy as np
 import tensorflow as tf
@@ -12,11 +10,14 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 import schemas
-from components.artifacts import PicturesPage
+from components.artifacts import DataReport, PicturesPage
+from components.data_gate import report
 from components.dataset import records
 from components.evaluator.results import load_evaluation
+from components.examples import first_records
 from components.report.page import Picture, contact_sheet, render_page
 from components.serving import signatures
+from components.storage import paths
 from models import metrics
 
 
@@ -25,35 +26,35 @@ def Report(
     model: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model],
     examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
     evaluation: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
+    data_report: tfx.dsl.components.InputArtifact[DataReport],
     page: tfx.dsl.components.OutputArtifact[PicturesPage],
     dataset: tfx.dsl.components.Parameter[str],
     split: tfx.dsl.components.Parameter[str],
     pictures: tfx.dsl.components.Parameter[int],
-    dataset_digest: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
     """Writes `index.html` with the scores and `pictures` predictions of `split`.
 
-    `predictions.png` beside it shows the first of them.
+    `predictions.png` beside it shows the first of them. `dataset` is JSON.
     """
-    del dataset_digest, source_fingerprint  # part of the cache key only
-    description = schemas.load(dataset)
-    files = tf.io.gfile.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*"))
-    stream = tf.data.TFRecordDataset(sorted(files), "GZIP").as_numpy_iterator()
+    del source_fingerprint  # part of the cache key only
+    description = schemas.from_json(dataset)
     shown = _predict(
         path_utils.serving_model_path(model.uri),
-        list(itertools.islice(stream, pictures)),
+        first_records(artifact_utils.get_split_uri([examples], split), pictures),
         description.num_classes,
     )
     html = render_page(
-        description, load_evaluation(evaluation.uri), shown, title="DeepLab v3+ judged"
+        description,
+        load_evaluation(evaluation.uri),
+        report.from_json(paths.read_text(paths.join(data_report.uri, report.FILE))),
+        shown,
+        title="DeepLab v3+ judged",
     )
-    with tf.io.gfile.GFile(os.path.join(page.uri, "index.html"), "w") as file:
-        file.write(html)
+    paths.write_text(paths.join(page.uri, "index.html"), html)
     sheet = io.BytesIO()
     contact_sheet(shown, description).save(sheet, "PNG")
-    with tf.io.gfile.GFile(os.path.join(page.uri, "predictions.png"), "wb") as file:
-        file.write(sheet.getvalue())
+    paths.write_bytes(paths.join(page.uri, "predictions.png"), sheet.getvalue())
 
 
 def _predict(model: str, examples: list[bytes], num_classes: int) -> list[Picture]:

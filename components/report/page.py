@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from components import pages, texts
+from components.data_gate.report import Report
 from components.evaluator.results import Evaluation
 from components.pictures import colourise, data_url
 from schemas import Dataset
@@ -53,7 +54,11 @@ def contact_sheet(pictures: list[Picture], dataset: Dataset, columns: int = 6) -
 
 
 def render_page(
-    dataset: Dataset, evaluation: Evaluation, pictures: list[Picture], title: str
+    dataset: Dataset,
+    evaluation: Evaluation,
+    data_report: Report,
+    pictures: list[Picture],
+    title: str,
 ) -> str:
     """The page as HTML; it needs no other file and no network."""
     rows = [
@@ -70,6 +75,7 @@ def render_page(
         title=title,
         dataset=dataset,
         evaluation=evaluation,
+        data=data_report,
         count=texts.counted(int(evaluation.candidate["example_count"]), "picture"),
         rows=[row for row in rows if not math.isnan(row["iou"])],
         absent=[row["name"] for row in rows if math.isnan(row["iou"])],

@@ -8,6 +8,7 @@ from tfx.utils import path_utils
 
 from components import runtime
 from components.artifacts import DataReport
+from components.data_gate import report
 from components.serving import versions
 from components.storage import paths
 
@@ -44,7 +45,7 @@ def Baseline(
     paths.copy_tree(found, path_utils.serving_model_dir(model.uri))
     for artifact in (model, data_report):
         artifact.set_string_custom_property("version", number)
-    report = paths.join(found, versions.EXTRA, versions.DATA_REPORT)
-    if paths.exists(report):
-        paths.copy_file(report, paths.join(data_report.uri, DataReport.FILE))
+    behind_it = paths.join(found, versions.EXTRA, versions.DATA_REPORT)
+    if paths.exists(behind_it):
+        paths.copy_file(behind_it, paths.join(data_report.uri, report.FILE))
     logging.info("The baseline is version %s of %s, which is served now", number, name)

@@ -11,6 +11,7 @@ from tfx.utils import path_utils
 
 from components import runtime
 from components.artifacts import DataReport
+from components.data_gate import report
 from components.serving import versions
 from components.storage import paths
 
@@ -44,11 +45,10 @@ def Pusher(
     if version is not None and identity is not None and versions.identity(version) == identity:
         logging.info("This very model is served already, as version %s", os.path.basename(version))
     else:
-        report = paths.read_text(paths.join(data_report.uri, DataReport.FILE))
         version = versions.push(
             source,
             folder,
-            {versions.DATA_REPORT: report},
+            {versions.DATA_REPORT: paths.read_text(paths.join(data_report.uri, report.FILE))},
             versions.Provenance(
                 made_from=made_from,
                 pipeline=pipeline,

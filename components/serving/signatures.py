@@ -5,14 +5,17 @@ serialized records in, for TensorFlow Model Analysis. All three go through the T
 """
 
 import json
-from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.dataset import records
+from components.serving.exported import EXTRA, MODEL_DESCRIPTION, identity
+from components.storage import paths
 from components.transform import preprocessing
+from models.checkpoints import official_variables
 from models.confusion import confusion_matrix
 
 SERVING = "serving_default"
@@ -27,8 +30,6 @@ EXAMPLES = "examples"  # string [B], serialized tf.train.Example with the offici
 CONFUSION_MATRIX = "confusion_matrix"  # int64 [B, C * C], rows truth, columns prediction
 LABELS_OUT_OF_RANGE = "labels_out_of_range"  # int64 [B], pixels
 UNDECODABLE = "undecodable"  # int64 [B], 1 where the picture could not be decoded
-
-MODEL_DESCRIPTION = "model.json"  # in assets.extra: class names, colours, configuration
 
 _NOT_DECODABLE = "expected a JPEG, PNG, GIF or BMP file; got bytes that cannot be decoded"
 
@@ -51,11 +52,30 @@ class ServedModel(tf.Module):
     ):
         super().__init__(name="deeplab")
         self._variables = [variable.value for variable in model.variables]
+        names = {id(variable): name for name, variable in official_variables(model).items()}
+        self._names = tuple(names.get(id(variable)) for variable in model.variables)
+        self._weights = lambda: {
+            name: keras.ops.convert_to_numpy(variable)
+            for name, variable in official_variables(model).items()
+        }
         self._transform = transform_output.transform_features_layer()
         self._raw_feature_spec = transform_output.raw_feature_spec()
         self._logits = lambda image: model(image, training=False)
         self._num_classes = num_classes
         self._ignore_label = ignore_label
+
+    @property
+    def names(self) -> list[str | None]:
+        """Official names of the variables in the order of the SavedModel's `_variables`.
+
+        None stands for what is in no checkpoint: the state of dropout's random numbers.
+        """
+        return list(self._names)
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The network's weights by their official names."""
+        return self._weights()
 
     def _predict(self, image: tf.Tensor) -> tf.Tensor:
         """Class ids, int32 `[B, S, S]`."""
@@ -121,7 +141,14 @@ class ServedModel(tf.Module):
 
 
 def export(served: ServedModel, folder: str, description: dict) -> None:
-    """Writes the SavedModel, with `description` (JSON) where TF Serving ignores it."""
+    """Writes the SavedModel, and what it says of itself where TF Serving ignores it.
+
+    Args:
+        served: the model.
+        folder: to make, here or in a store.
+        description: JSON, with the `classes` and the options of the network as `model`; see
+            `exported.read_description` for what is written with it.
+    """
     tf.saved_model.save(
         served,
         folder,
@@ -131,7 +158,10 @@ def export(served: ServedModel, folder: str, description: dict) -> None:
             SLICES: served.slices,
         },
     )
-    extra = Path(folder) / "assets.extra"
-    tf.io.gfile.makedirs(str(extra))
-    with tf.io.gfile.GFile(str(extra / MODEL_DESCRIPTION), "w") as file:
-        json.dump(description, file, indent=2)
+    whole = description | {
+        "variables": served.names,
+        "identity": identity(served.weights, description),
+    }
+    extra = paths.join(folder, EXTRA)
+    paths.make_folder(extra)
+    paths.write_text(paths.join(extra, MODEL_DESCRIPTION), json.dumps(whole, indent=2))

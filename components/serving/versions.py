@@ -8,6 +8,7 @@ machine.
 import contextlib
 import dataclasses
 import json
+import os
 import time
 import uuid
 from typing import Any
@@ -157,7 +158,13 @@ def push(model: str, folder: str, extra: dict[str, str], provenance: Provenance)
 
 
 def _write(model: str, version: str, extra: dict[str, str]) -> None:
-    paths.copy_tree(model, version, without=(_SAVED_MODEL,))
+    for path in paths.walk_files(model):
+        relative = path[len(model.rstrip("/")) + 1 :]
+        if relative != _SAVED_MODEL:
+            target = paths.join(version, relative)
+            paths.make_folder(os.path.dirname(target))
+            paths.copy_file(path, target)
+    paths.make_folder(paths.join(version, EXTRA))
     for name, text in extra.items():
         paths.write_text(paths.join(version, EXTRA, name), text)
     paths.copy_file(paths.join(model, _SAVED_MODEL), paths.join(version, _SAVED_MODEL))

@@ -1,13 +1,17 @@
 """Paths that may be of this machine or of a store such as `gs://bucket/folder` or `s3://bucket/x`.
 
 Local paths are handled by the standard library; TensorFlow, which knows the stores, is imported
-for remote paths alone. They are strings: `pathlib` makes `gs:/bucket` of `gs://bucket`.
+for remote paths alone; its errors become `OSError`s. Paths are strings: `pathlib` would make
+`gs:/bucket` of `gs://bucket`.
 """
 
+import functools
 import os
 import re
 import shutil
+import sys
 import uuid
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 CHUNK = 1 << 20
@@ -40,23 +44,39 @@ def join(folder: str, *names: str) -> str:
     )
 
 
+def _os_errors(function: Callable) -> Callable:
+    """Makes what TensorFlow raises of a store an OSError, as for a file of this machine."""
+
+    @functools.wraps(function)
+    def call(path: str, *arguments):
+        try:
+            return function(path, *arguments)
+        except Exception as error:
+            tensorflow = sys.modules.get("tensorflow")
+            if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
+                raise
+            is_missing = isinstance(error, tensorflow.errors.NotFoundError)
+            kind = FileNotFoundError if is_missing else OSError
+            raise kind(f"{path}: {error.message}") from error
+
+    return call
+
+
+@_os_errors
 def exists(path: str) -> bool:
     """Whether a file or a folder is there."""
     return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
 
 
+@_os_errors
 def is_folder(path: str) -> bool:
     """Whether a folder is there."""
     return _gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
 
 
+@_os_errors
 def size_and_time(path: str) -> tuple[int, int]:
-    """Bytes of a file, and the nanosecond it was last written at.
-
-    Raises:
-        OSError: there is no such file on this machine.
-        tf.errors.OpError: there is none in the store.
-    """
+    """Bytes of a file, and the nanosecond it was last written at."""
     if is_remote(path):
         status = _gfile().stat(path)
         return status.length, status.mtime_nsec
@@ -64,6 +84,7 @@ def size_and_time(path: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+@_os_errors
 def read_bytes(path: str) -> bytes:
     """The content of a file."""
     if is_remote(path):
@@ -77,6 +98,7 @@ def read_text(path: str) -> str:
     return read_bytes(path).decode()
 
 
+@_os_errors
 def write_bytes(path: str, content: bytes) -> None:
     """Writes a file, whole or not at all; its folder must be there."""
     if is_remote(path):
@@ -97,6 +119,7 @@ def write_text(path: str, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+@_os_errors
 def list_folder(folder: str) -> list[str]:
     """The names of what lies in a folder, sorted; empty where there is no such folder."""
     if not is_folder(folder):
@@ -106,12 +129,14 @@ def list_folder(folder: str) -> list[str]:
     return sorted(name.rstrip("/") for name in names)
 
 
+@_os_errors
 def walk_files(folder: str) -> list[str]:
     """The paths of all files below a folder, sorted."""
     walk = _gfile().walk if is_remote(folder) else os.walk
     return sorted(join(where, name) for where, _, names in walk(folder) for name in names)
 
 
+@_os_errors
 def make_folder(folder: str) -> None:
     """Makes a folder, and those above it, unless it is there."""
     if is_remote(folder):
@@ -120,6 +145,7 @@ def make_folder(folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
 
 
+@_os_errors
 def remove_tree(folder: str) -> None:
     """Removes a folder with all that is in it; does nothing where none is."""
     if not exists(folder):
@@ -130,6 +156,7 @@ def remove_tree(folder: str) -> None:
         shutil.rmtree(folder)
 
 
+@_os_errors
 def copy_file(source: str, target: str) -> None:
     """Copies a file, over another if one is there; its folder must be there."""
     if is_remote(source) or is_remote(target):
@@ -138,14 +165,27 @@ def copy_file(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def copy_tree(source: str, target: str) -> None:
-    """Copies the files of a folder, and of those in it, to another folder, which may be there."""
+def copy_tree(source: str, target: str, without: Collection[str] = ()) -> None:
+    """Copies the files of a folder, and of those in it, to another folder, which may be there.
+
+    Args:
+        source: the folder.
+        target: the other.
+        without: files that are left out, by their paths below `source`.
+    """
     make_folder(target)
     for path in walk_files(source):
         relative = path[len(source.rstrip("/")) + 1 :]
+        if relative in without:
+            continue
         if "/" in relative:
             make_folder(join(target, os.path.dirname(relative)))
         copy_file(path, join(target, relative))
+
+
+def rename(source: str, target: str) -> None:
+    """Gives a file or folder of this machine another path, at once; stores know no renaming."""
+    os.rename(source, target)
 
 
 def _gfile():

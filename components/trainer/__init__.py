@@ -1,1 +1,1 @@
-"""Trains the network: options, augmentation, optimization and the component around them."""
+"""Trains the network: options, input, optimization, and the function that TFX's Trainer calls."""

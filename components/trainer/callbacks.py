@@ -1,28 +1,17 @@
-"""What happens beside the gradient steps: resume, the best epoch, progress.
+"""What is saved beside the gradient steps: the state to resume from, and the best epoch.
 
 `fit` is called with one Keras epoch for every saved state, so `epoch` here counts saved states;
 only those that end an epoch of the options come with a validation.
 """
 
-import logging as standard_logging
 import math
 import os
-import time
 
 import keras
 import tensorflow as tf
-from absl import logging
 
 from components.errors import PipelineError
-
-PROGRESS = standard_logging.getLogger("deeplab.progress")
-"""Where training is, several times a second: records with `step` and `steps`, for a live display.
-
-Whoever wants to see them adds a handler and sets the level INFO.
-"""
-PROGRESS.propagate = False
-
-_SECONDS_BETWEEN_RECORDS = 0.2
+from components.trainer import progress
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -80,7 +69,7 @@ class Checkpoints(keras.callbacks.Callback):
         last = tf.train.latest_checkpoint(os.path.join(self._folder, "last"))
         if last:
             self._state.checkpoint.restore(last).assert_consumed()
-            logging.info("Training goes on after step %d", self._steps_done.numpy())
+            progress.training_goes_on(self._steps_done.numpy())
         return int(self._steps_done.numpy())
 
     def restore_best(self) -> float:
@@ -118,54 +107,3 @@ class Checkpoints(keras.callbacks.Callback):
             self._best.save(checkpoint_number=steps)
         self._steps_done.assign(steps)
         self._state.save(checkpoint_number=steps)
-
-
-class Progress(keras.callbacks.Callback):
-    """Says where training is: live on `PROGRESS`, and a line in the log at every saved state.
-
-    Args:
-        steps: of the whole run.
-        save_every_steps: steps of one Keras epoch.
-        batch_size: pictures of a step.
-        first_step: finished steps of a run that goes on.
-    """
-
-    def __init__(self, steps: int, save_every_steps: int, batch_size: int, first_step: int):
-        super().__init__()
-        self._steps = steps
-        self._save_every_steps = save_every_steps
-        self._batch_size = batch_size
-        self._first_step = first_step
-        self._epoch_start = first_step
-        self._last_record = 0.0
-        # The first step traces the graph; with it the time left would be far off.
-        self._clock: tuple[int, float] | None = None
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Says where training is."""
-        step = self._epoch_start + batch + 1
-        now = time.monotonic()
-        self._clock = self._clock or (step, now)
-        if now - self._last_record >= _SECONDS_BETWEEN_RECORDS or step == self._steps:
-            self._last_record = now
-            PROGRESS.info(self._text(step, logs), extra={"step": step, "steps": self._steps})
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Says what the steps gave."""
-        self._epoch_start = (epoch + 1) * self._save_every_steps
-        logging.info("%s", self._text(self._epoch_start, logs))
-
-    def _text(self, step: int, logs: dict) -> str:
-        parts = [f"step {step}/{self._steps}", f"loss {logs['loss']:.3f}"]
-        parts += [
-            f"{label} mIoU {100 * logs[key]:.1f} %"
-            for label, key in (("train", "mean_iou"), ("val", "val_mean_iou"))
-            if key in logs and math.isfinite(logs[key])
-        ]
-        since_step, since = self._clock
-        if step > since_step:
-            per_second = (step - since_step) / max(time.monotonic() - since, 1e-9)
-            left = round((self._steps - step) / per_second)
-            parts.append(f"{per_second * self._batch_size:.1f} images/s")
-            parts.append(f"{left // 60}:{left % 60:02d} left")
-        return ", ".join(parts)

@@ -86,5 +86,5 @@ class Curves(keras.callbacks.Callback):
         images, labels = self._pictures
         logits = keras.ops.convert_to_numpy(self._network(images, training=False))
         palette = np.uint8(self._dataset.palette)
-        grey = np.uint8(np.round((images + 1) * 127.5))
-        return np.concatenate([grey, palette[labels], palette[logits.argmax(-1)]], axis=2)
+        image = np.uint8(np.round((images + 1) * 127.5))
+        return np.concatenate([image, palette[labels], palette[logits.argmax(-1)]], axis=2)

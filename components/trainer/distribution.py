@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from components.errors import ConfigError
+from components.library_internals import BuiltBeforeFit
 
 
 def build_strategy(name: str, batch_size: int) -> tf.distribute.Strategy:
@@ -87,16 +88,14 @@ def fitted(model: keras.Model, strategy: tf.distribute.Strategy) -> keras.Model:
     return model
 
 
-class _Replicated(keras.Model):
+class _Replicated(BuiltBeforeFit, keras.Model):
     """A model whose `fit` works on several replicas.
 
     Keras' own functions add up batches and logs of the replicas in a way that fails under several
     workers (keras-team/keras issue 20585), and on one machine where the last batch is smaller for
-    one replica than for another. Here `Strategy.reduce` adds up the logs.
+    one replica than for another. Here no batches are added up, and `Strategy.reduce` adds up
+    counts among the logs and averages the rest.
     """
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Adds up no batches: a functional model is built, and metrics build themselves."""
 
     def make_train_function(self, force: bool = False):
         """The hook that Keras gives subclasses, see `keras.Model.fit`."""

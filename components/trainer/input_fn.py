@@ -13,7 +13,8 @@ import tensorflow_transform as tft
 from components.errors import DataError
 from components.transform import preprocessing
 
-# Raw records that go through the Transform graph at once, see `_map_tolerant` there.
+# Raw records that go through the Transform graph at once: one data set for each batch of them
+# costs less than one for each picture, see `preprocessing._map_tolerant`.
 _DECODE_BATCH = 8
 
 Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]

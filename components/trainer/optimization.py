@@ -5,13 +5,14 @@ subclasses. There the gradients of all replicas have been added up, so the resul
 any number of them, compiled or not, and the loss needs no sum over all kernels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
+from components.library_internals import variable_index
 from components.trainer.options import TrainingOptions
 
 LAST_LAYER = "logits.semantic"
@@ -112,7 +113,9 @@ class _RulesByVariable:
         l2: dict. Factor by `variable.path` of the variable in its gradient. It is the gradient of
             factor / 2 * |w|^2, as in slim; `keras.regularizers.L2` leaves out the half.
         decoupled_decay: dict. Factor by `variable.path` that, times the learning rate, is the share
-            of the variable taken off it in each step.
+            of the variable taken off it in each step, before the update. Keras' own `weight_decay`
+            does the same at the learning rate of the optimizer, whatever the multiplier of a
+            variable: a backbone at a tenth of the rate would decay ten times as fast as it learns.
         gradient_multipliers: dict. Factor by `variable.path` on the gradient and its L2 part.
         learning_rate_multipliers: dict. Factor by `variable.path` on the learning rate.
         **kwargs: of the optimizer.
@@ -162,7 +165,7 @@ class _RulesByVariable:
 
     def update_step(self, gradient, variable, learning_rate):
         """Applies the rules of the variable and then the optimizer's own update."""
-        l2, decoupled, multiplier, rate = self._rules[self._get_variable_index(variable)]
+        l2, decoupled, multiplier, rate = self._rules[variable_index(self, variable)]
         if l2:
             gradient = gradient + l2 * variable
         if multiplier != 1:
@@ -296,6 +299,9 @@ def freeze(model: keras.Model, options: TrainingOptions) -> None:
                 layer.trainable = False
 
 
-def _all_layers(model: keras.Model) -> Sequence[keras.Layer]:
-    """All layers, also those within other layers and models."""
-    return model._flatten_layers(include_self=False, recursive=True)
+def _all_layers(model: keras.Model) -> Iterator[keras.Layer]:
+    """All layers, also those of the models within."""
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)

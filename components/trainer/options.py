@@ -151,7 +151,7 @@ class TrainingOptions:
     """Distance of the possible factors; 0 for any factor between the two."""
 
     flip: bool = True
-    """Mirror every second picture, left to right."""
+    """Mirror left to right, with a probability of a half."""
 
     color_jitter: float = 0.0
     """Largest relative change of brightness, contrast and saturation, in [0, 1)."""

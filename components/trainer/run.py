@@ -10,12 +10,19 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
-from absl import logging
 
 import schemas
 from components.errors import ConfigError
 from components.serving import signatures
-from components.trainer import augmentation, callbacks, curves, distribution, input_fn, optimization
+from components.trainer import (
+    augmentation,
+    callbacks,
+    curves,
+    distribution,
+    input_fn,
+    optimization,
+    progress,
+)
 from components.trainer.options import TrainingOptions
 from components.transform import preprocessing
 from models import DeepLabV3Plus
@@ -151,8 +158,11 @@ def _train(
             )
         ]
         if is_chief:
+            shown = progress.Progress(options.steps, save_every, options.batch_size, first_step)
             watchers.append(
-                callbacks.Progress(options.steps, save_every, options.batch_size, first_step)
+                keras.callbacks.LambdaCallback(
+                    on_train_batch_end=shown.on_train_batch_end, on_epoch_end=shown.on_epoch_end
+                )
             )
         if first_step < options.steps:
             fitted.fit(
@@ -188,7 +198,7 @@ def _train(
                 verbose=0,
             )
         best = checkpoints.restore_best()
-    logging.info("The best epoch has a validation mean IoU of %.1f %%", 100 * best)
+    progress.best_epoch(best)
     return best
 
 
@@ -231,7 +241,7 @@ def _load_initial_weights(model: DeepLabV3Plus, options: TrainingOptions) -> Non
         )
     except (OSError, ValueError) as error:
         raise ConfigError(f"training.initial_weights: {error}") from error
-    logging.info("Initial weights: %s", report)
+    progress.initial_weights(report)
 
 
 def _compile(

@@ -51,7 +51,7 @@ def test_output_stride_8_on_some_pictures(checkout, shared_data):
         "mobilenet_v2", CLASSES, output_stride=8, width_multiplier=0.5, atrous_rates=(),
         decoder=False, input_shape=(CROP, CROP, 3),
     )  # fmt: skip
-    load_checkpoint(model, shared_data / "checkpoints/deeplabv3_mnv2_dm05_pascal")
+    load_checkpoint(model, shared_data / "checkpoints/deeplabv3_mnv2_dm05_pascal/model.ckpt-30000")
     network = tf.function(model)
     pairs, _ = find_layout(schemas.load("pascal"), shared_data / "VOCdevkit").pairs("val", count)
     matrix = np.zeros((CLASSES, CLASSES), np.int64)

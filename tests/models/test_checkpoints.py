@@ -1,7 +1,6 @@
 """Weights in the official format and in that of keras.applications."""
 
 import re
-import tarfile
 
 import keras
 import numpy as np
@@ -9,9 +8,15 @@ import pytest
 import tensorflow as tf
 
 from models import DeepLabV3Plus, variants
-from models.checkpoints import load_checkpoint, official_variables, save_checkpoint
+from models.checkpoints import (
+    load_checkpoint,
+    names_in_scope,
+    official_variables,
+    read_checkpoint,
+    save_checkpoint,
+)
 
-MOBILENET = "checkpoints/deeplabv3_mnv2_dm05_pascal"
+MOBILENET = "checkpoints/deeplabv3_mnv2_dm05_pascal/model.ckpt-30000"
 KERAS_MOBILENET = "checkpoints/mobilenet_v2_imagenet_dogs.weights.h5"
 HEAD_SCOPES = {
     "image_pooling",
@@ -202,6 +207,25 @@ def test_scope_leaves_the_rest_of_the_network_as_it_was(tiny, tmp_path, scope, k
     assert f"left as they were: {report.missing[0]}, {report.missing[1]}" in str(report)
 
 
+def test_variables_of_a_scope_are_a_checkpoint_of_their_own(tiny, tmp_path):
+    model = tiny()
+    _scramble(model)
+    saved = _values(model)
+    names = names_in_scope(model, "backbone")
+    save_checkpoint(model, tmp_path / "model.ckpt", names=names)
+    assert set(read_checkpoint(tmp_path / "model.ckpt").values) == set(names)
+    _scramble(model, seed=2)
+    others = {name: value for name, value in _values(model).items() if name not in names}
+    load_checkpoint(model, tmp_path / "model.ckpt", scope="backbone")
+    _assert_equal(_values(model), {name: saved[name] for name in saved if name in names} | others)
+
+
+def test_checkpoint_with_biases_in_place_of_batch_norm_is_an_error_naming_both(tiny, tmp_path):
+    save_checkpoint(tiny(head_batch_norm=False), tmp_path / "model.ckpt")
+    with pytest.raises(ValueError, match=r"expected .*BatchNorm/gamma.* in .*model.ckpt; got var"):
+        load_checkpoint(tiny(), tmp_path / "model.ckpt")
+
+
 def test_wrong_shape_is_an_error_and_changes_nothing(tiny, tmp_path):
     save_checkpoint(tiny(num_classes=21, aspp=False), tmp_path / "model.ckpt-0")
     model = tiny(num_classes=5, aspp=False)
@@ -282,7 +306,7 @@ def test_other_keras_weights_are_an_unknown_layout(untouched, tmp_path):
 
 
 def test_nothing_there_is_an_error(untouched, tmp_path):
-    for path in ("model.ckpt-1", "archive.tar.gz", "some.weights.h5"):
+    for path in ("model.ckpt-1", "some.weights.h5"):
         with pytest.raises(FileNotFoundError, match=f"expected a checkpoint at .*{path}"):
             load_checkpoint(untouched, tmp_path / path)
 
@@ -291,21 +315,3 @@ def test_damaged_checkpoint_is_an_error(untouched, tmp_path):
     (tmp_path / "model.ckpt-0.index").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match=r"expected a readable TensorFlow checkpoint.*to fix"):
         load_checkpoint(untouched, tmp_path / "model.ckpt-0")
-
-
-def test_archive_leads_to_the_variables_in_it(tiny, tmp_path):
-    model = tiny()
-    _scramble(model)
-    saved = _values(model)
-    save_checkpoint(model, tmp_path / "deeplabv3" / "model.ckpt-30000")
-    with tarfile.open(tmp_path / "deeplabv3_tiny.tar.gz", "w:gz") as tar:
-        tar.add(tmp_path / "deeplabv3", "deeplabv3")
-    _scramble(model, seed=2)
-    load_checkpoint(model, tmp_path / "deeplabv3_tiny.tar.gz", cache_dir=tmp_path / "cache")
-    _assert_equal(_values(model), saved)
-
-
-def test_archive_that_cannot_be_unpacked_is_an_error(untouched, tmp_path):
-    (tmp_path / "cut.tar.gz").write_bytes(b"\x1f\x8b")
-    with pytest.raises(ValueError, match=r"expected a whole and harmless"):
-        load_checkpoint(untouched, tmp_path / "cut.tar.gz", cache_dir=tmp_path / "cache")

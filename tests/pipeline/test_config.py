@@ -2,14 +2,13 @@
 
 import argparse
 import json
-import os
 
 import pytest
 
 import schemas
 from components.errors import ConfigError
 from models.deeplab import check_options
-from pipeline import cli, recipes, weights
+from pipeline import cli, recipes
 from pipeline.config import from_dict, override
 
 
@@ -95,22 +94,3 @@ def test_a_recipe_alone_brings_its_data_set():
 
 def test_models_of_a_name_and_a_data_set_are_compared():
     assert parse("--dataset", "ade20k", "--set", "name=street").pipeline_name == "street-ade20k"
-
-
-def test_weights_are_looked_for_before_anything_runs(tmp_path):
-    config = parse("--checkpoint", str(tmp_path / "nothing"))
-    with pytest.raises(ConfigError, match=r"expected a checkpoint at .*nothing"):
-        weights.located(config)
-    (tmp_path / "model.ckpt.index").touch()
-    found = weights.located(parse("--checkpoint", str(tmp_path)))
-    assert found.training.initial_weights == str(tmp_path / "model.ckpt")
-
-
-def test_stamp_sees_other_files(tmp_path):
-    file = tmp_path / "model.ckpt.index"
-    file.write_text("one")
-    before = weights.stamp(str(tmp_path / "model.ckpt"))
-    assert before == weights.stamp(str(tmp_path / "model.ckpt"))
-    os.utime(file, (1, 1))
-    assert weights.stamp(str(tmp_path / "model.ckpt")) != before
-    assert weights.stamp(None) == weights.stamp("gs://bucket/model.ckpt") == ""

@@ -1,19 +1,20 @@
 """What a person sees while training runs."""
 
 import io
-import logging
+import subprocess
 import sys
 
 from rich.console import Console
 
+from components.trainer.progress import PROGRESS, Progress
 from pipeline.terminal import TrainingProgress, step_lines
+from tests.conftest import REPOSITORY
 
 
 def show(console: Console, steps: int) -> None:
-    logger = logging.getLogger("deeplab.progress")
     with step_lines(console):
         for step in range(1, steps + 1):
-            logger.info(f"step {step}/9, loss 0.5", extra={"step": step, "steps": 9})
+            PROGRESS.info(f"step {step}/9, loss 0.5", extra={"step": step, "steps": 9})
 
 
 def test_a_bar_on_a_terminal():
@@ -25,9 +26,8 @@ def test_a_bar_on_a_terminal():
 def test_what_others_print_stays_off_the_terminal(capfd):
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=100)
-    logger = logging.getLogger("deeplab.progress")
     with step_lines(console):
-        logger.info("step 1/9", extra={"step": 1, "steps": 9})
+        PROGRESS.info("step 1/9", extra={"step": 1, "steps": 9})
         sys.stderr.write("a library at work\n")
     assert "a library" not in file.getvalue()
     assert "a library" in capfd.readouterr().err
@@ -46,5 +46,22 @@ def test_few_lines_without_a_terminal():
 
 
 def test_nobody_listens_afterwards():
-    handlers = logging.getLogger("deeplab.progress").handlers
-    assert not [handler for handler in handlers if isinstance(handler, TrainingProgress)]
+    assert not [handler for handler in PROGRESS.handlers if isinstance(handler, TrainingProgress)]
+
+
+def test_the_terminal_needs_no_tensorflow():
+    script = "import pipeline.terminal, sys; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=True)
+
+
+def test_every_saved_state_gets_a_line():
+    file = io.StringIO()
+    progress = Progress(steps=4, save_every_steps=2, batch_size=8, first_step=2)
+    with step_lines(Console(file=file, width=120)):
+        for batch in range(2):
+            progress.on_train_batch_end(batch, {"loss": 0.5, "mean_iou": 0.25})
+        progress.on_epoch_end(1, {"loss": 0.4, "val_mean_iou": float("nan")})
+    live, saved = file.getvalue().splitlines()
+    assert live == "  step 3/4, loss 0.500, train mIoU 25.0 %"
+    assert saved.startswith("  step 4/4, loss 0.400, ") and saved.endswith(" images/s, 0:00 left")
+    assert "mIoU" not in saved

@@ -115,7 +115,7 @@ def _ask(model: str, requests: list[tuple[str, str, list[bytes]]], timeout: int)
             )
             raise ServingError(
                 f"expected {model} to load and answer in a fresh process; got {reason}; "
-                "to fix, see the export in components/signatures.py"
+                "to fix, see the export in components/serving/signatures.py"
             )
         return json.loads(received.read_text())
 

@@ -1,4 +1,4 @@
-"""The serving check as a TFX component that gives or withholds the infrastructure blessing."""
+"""The serving check as a TFX component that blesses a model, or fails."""
 
 import os
 

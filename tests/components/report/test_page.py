@@ -8,8 +8,18 @@ import pytest
 from PIL import Image
 
 import schemas
+from components.data_gate.report import Report, Source
+from components.dataset.examination.measures import NOTHING
 from components.evaluator.results import Evaluation
 from components.report.page import Picture, contact_sheet, render_page
+
+DATA = Report(
+    sources=(
+        Source(span=3, digest="ab" * 16, splits={"train": NOTHING, "val": NOTHING}),
+        Source(span=4, digest="cd" * 16, splits={"train": NOTHING, "val": NOTHING}),
+    ),
+    drift=("drift of the val split of span-4: class distance 0.300, at most 0.1",),
+)
 
 
 @pytest.fixture
@@ -41,19 +51,20 @@ def evaluation(dataset, **changes) -> Evaluation:
 
 
 def test_page_says_what_was_measured_and_escapes_names(dataset, picture):
-    html = render_page(dataset, evaluation(dataset), [picture], title="Title")
+    html = render_page(dataset, evaluation(dataset), DATA, [picture], title="Title")
     for text in ("12.3 %", "90.0 %", "7 pictures", "blessed", "no baseline yet", "25.0 %"):
         assert text in html, text
     assert "&lt;one&gt;.png" in html and "<one>" not in html
     assert f"without an IoU: {dataset.class_names[-1]}" in html
     assert html.count("data:image/png;base64,") == 3
+    assert "span-3 train 0 records" in html and "cd" * 16 in html and DATA.drift[0] in html
 
 
 def test_page_of_a_refused_model_says_why(dataset, picture):
     refused = evaluation(
         dataset, reasons=("mean_iou is 0.1230",), baseline={"mean_iou": 0.4, "pixel_accuracy": 0.8}
     )
-    html = render_page(dataset, refused, [picture], title="Title")
+    html = render_page(dataset, refused, DATA, [picture], title="Title")
     assert "refused" in html and "mean_iou is 0.1230" in html and "baseline 40.0 %" in html
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from components.trainer.optimization import (
     LAST_LAYER,
+    SGD,
     build_optimizer,
     build_schedule,
     decayed_paths,
@@ -199,29 +200,53 @@ def test_momentum_with_all_rules_matches_numpy(mode, compile_options):
         np.testing.assert_allclose(after[variable.path], variable.numpy(), rtol=1e-3, atol=1e-5)
 
 
-def test_adamw_is_the_one_of_keras():
-    model = SmallNet()
-    keras_optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.01)
+def with_keras_own_decay(optimizer, model):
+    """Trains with Keras' `weight_decay` in place of ours, on the same kernels."""
     decayed = decayed_paths(model)
-    keras_optimizer.exclude_from_weight_decay(
+    optimizer.exclude_from_weight_decay(
         [v for v in model.trainable_variables if v.path not in decayed]
     )
-    model.compile(keras_optimizer, mean_square, run_eagerly=True)
+    model.compile(optimizer, mean_square, run_eagerly=True)
     model.fit(*data(), batch_size=2, epochs=3, verbose=0)
-    chosen = options(
-        optimizer="adamw",
-        weight_decay=0.01,
-        weight_decay_mode="decoupled",
-        bias_gradient_multiplier=1.0,
-    )
+    return values(model)
+
+
+DECOUPLED = {"weight_decay": 0.01, "weight_decay_mode": "decoupled"}
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer"),
+    [
+        ("adamw", keras.optimizers.AdamW(0.1, weight_decay=0.01)),
+        ("momentum", keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.01)),
+    ],
+)
+def test_decoupled_decay_is_that_of_keras_where_all_learning_rates_are_equal(name, optimizer):
+    chosen = options(optimizer=name, bias_gradient_multiplier=1.0, **DECOUPLED)
     after = train(SmallNet(), chosen)
-    for path, value in values(model).items():
-        np.testing.assert_allclose(after[path], value, rtol=1e-4, atol=1e-6)
+    for path, value in with_keras_own_decay(optimizer, SmallNet()).items():
+        np.testing.assert_allclose(after[path], value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_backbone_that_does_not_learn_does_not_decay_either():
+    before, kernel = values(SmallNet()), "backbone.conv/kernel"
+    after = train(SmallNet(), options(backbone_learning_rate_multiplier=0.0, **DECOUPLED))
+    np.testing.assert_array_equal(after[kernel], before[kernel])
+    assert np.any(after["separable/pointwise_kernel"] != before["separable/pointwise_kernel"])
+
+
+def test_keras_own_decay_would_shrink_a_backbone_that_does_not_learn():
+    before, kernel = values(SmallNet()), "backbone.conv/kernel"
+    still = dict.fromkeys([path for path in before if path.startswith("backbone.conv/")], 0.0)
+    after = with_keras_own_decay(
+        SGD(learning_rate=0.1, weight_decay=0.01, learning_rate_multipliers=still), SmallNet()
+    )
+    np.testing.assert_allclose(after[kernel], (1 - 0.1 * 0.01) ** 3 * before[kernel], rtol=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
 def test_backbone_learns_at_a_rate_of_its_own(optimizer):
-    rules = {"optimizer": optimizer, "weight_decay_mode": "decoupled", "weight_decay": 0.01}
+    rules = {"optimizer": optimizer, **DECOUPLED}
     before = values(SmallNet())
     same, slow = (
         train(SmallNet(), options(**rules, backbone_learning_rate_multiplier=factor), steps=1)

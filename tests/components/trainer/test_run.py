@@ -217,7 +217,7 @@ def shared(folder) -> dict:
     save_checkpoint(model, folder / "initial" / "model.ckpt")
     return {
         "fine_tune_batch_norm": False,
-        "initial_weights": str(folder / "initial"),
+        "initial_weights": str(folder / "initial" / "model.ckpt"),
         "initial_weights_scope": "all",
         "scale_min": 1.0,
         "scale_max": 1.0,
@@ -242,7 +242,7 @@ def unchanged(folder, shared) -> Run:
 
 
 def test_no_steps_export_the_initial_weights(shared, unchanged):
-    initial = tf.train.load_checkpoint(shared["initial_weights"] + "/model.ckpt")
+    initial = tf.train.load_checkpoint(shared["initial_weights"])
     kernel = initial.get_tensor("logits/semantic/weights")
     assert sum(np.array_equal(weights, kernel) for weights in unchanged.weights()) == 1
     assert "validation_mean_iou" not in unchanged.description()

@@ -143,11 +143,11 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_n
         kept, left = (process.stdout.readline().strip() for process in (living, killed))
         killed.kill()
         killed.wait()
-        other = output.with_name(f".records.{'x' * 32}")
-        other.mkdir()
-        (other / "file").touch()
+        stranger = output.with_name(f".records.{'x' * 32}")
+        stranger.mkdir()
+        (stranger / "file").touch()
         with folders.unfinished(output) as new:
-            assert os.path.exists(kept) and other.exists() and new.exists()
+            assert os.path.exists(kept) and stranger.exists() and new.exists()
             assert not os.path.exists(left)
         living.communicate("")
         assert [path.name for path in output.iterdir()] == ["half"]
@@ -182,7 +182,7 @@ TRAIN = "train-00000-of-00001.tfrecord"
 
 
 @pytest.mark.parametrize(
-    ("files", "foreign"),
+    ("files", "other"),
     [
         ({folders.MANIFEST: '{"name": "web app"}'}, "no manifest.json of records"),
         ({folders.MANIFEST: "{", TRAIN: ""}, "no manifest.json of records"),
@@ -194,12 +194,12 @@ TRAIN = "train-00000-of-00001.tfrecord"
         ({folders.MANIFEST: OLD, "more.tfrecord/1.jpg": ""}, "more.tfrecord"),
     ],
 )
-def test_a_folder_that_holds_anything_but_records_is_never_replaced(output, files, foreign):
+def test_a_folder_that_holds_anything_but_records_is_never_replaced(output, files, other):
     for name, text in files.items():
         corpus.write(output, name, text.encode())
     before = sorted(output.rglob("*"))
     with (
-        pytest.raises(ConfigError, match=f"something else \\({re.escape(foreign)}\\); to fix, "),
+        pytest.raises(ConfigError, match=f"something else \\({re.escape(other)}\\); to fix, "),
         folders.unfinished(output),
     ):
         pass

@@ -4,78 +4,19 @@ import io
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_transform as tft
 from PIL import Image
 
-import schemas
-from components.dataset.records import IMAGE, Record
+from components.dataset.records import IMAGE
 from components.errors import ServingError
 from components.serving import signatures
 from components.serving.check import checks
 from components.transform import preprocessing
-from models import DeepLabV3Plus
-from tests.components.graphs import transform_graph
+from tests.components.serving.conftest import CLASSES, IGNORE
 
 pytestmark = pytest.mark.slow
-
-CROP, CLASSES, IGNORE = 65, 7, 255
-CONFIG = {"canvas_size": CROP, "num_classes": CLASSES, "ignore_label": IGNORE}
-
-
-def encode(pixels: np.ndarray, kind: str) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind)
-    return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def examples() -> list[Record]:
-    """JPEG and PNG pictures of three sizes, one of them larger than the crop."""
-    random = np.random.default_rng(1)
-    return [
-        Record(
-            filename=f"{height}.{kind.lower()}",
-            image=encode(random.integers(0, 256, (height, width, 3), np.uint8), kind),
-            image_format=kind.lower(),
-            label=encode(random.integers(0, CLASSES, (height, width), np.uint8), "PNG"),
-            height=height,
-            width=width,
-        )
-        for height, width, kind in ((40, 50, "JPEG"), (65, 33, "PNG"), (90, 130, "JPEG"))
-    ]
-
-
-@pytest.fixture(scope="module")
-def transform_output(examples, tmp_path_factory) -> tft.TFTransformOutput:
-    return transform_graph(examples, CONFIG, tmp_path_factory.mktemp("transform"))
-
-
-@pytest.fixture(scope="module")
-def model() -> keras.Model:
-    """A network whose logits differ enough that no rounding changes a class."""
-    keras.utils.set_random_seed(3)
-    model = DeepLabV3Plus(
-        "mobilenet_v2", CLASSES, width_multiplier=0.35, aspp_depth=16, decoder_depth=16,
-        input_shape=(CROP, CROP, 3),
-    )  # fmt: skip
-    kernel, bias = model.logits_layer.weights
-    kernel.assign(np.random.default_rng(0).normal(size=kernel.shape))
-    bias.assign(np.zeros(bias.shape))
-    return model
-
-
-@pytest.fixture(scope="module")
-def exported(model, transform_output, tmp_path_factory) -> str:
-    folder = str(tmp_path_factory.mktemp("export") / "model")
-    served = signatures.ServedModel(
-        model, transform_output, num_classes=CLASSES, ignore_label=IGNORE
-    )
-    signatures.export(served, folder, {"classes": list(schemas.load("sample").class_names)})
-    return folder
 
 
 def expected_masks(model, transform_output, examples) -> list[np.ndarray]:
@@ -93,10 +34,10 @@ def expected_masks(model, transform_output, examples) -> list[np.ndarray]:
 
 
 def test_one_batch_of_three_sizes_equals_the_keras_model(
-    exported, model, transform_output, examples
+    exported_model, model, transform_output, examples
 ):
     (reply,) = checks._ask(
-        exported,
+        exported_model,
         [(signatures.SERVING, signatures.IMAGE_BYTES, [e.image for e in examples])],
         timeout=120,
     )
@@ -110,17 +51,17 @@ def test_one_batch_of_three_sizes_equals_the_keras_model(
         assert (found == expected).mean() > 0.999
 
 
-def test_the_check_passes_a_good_model(exported, examples):
+def test_the_check_passes_a_good_model(exported_model, examples):
     serialized = [example.serialize() for example in examples]
-    measured = checks.check_serving(exported, serialized, CLASSES, timeout_seconds=120)
+    measured = checks.check_serving(exported_model, serialized, CLASSES, timeout_seconds=120)
     assert measured == {"pictures": 3, "sizes": [(33, 65), (50, 40), (130, 90)]}
 
 
-def test_saved_model_cli_runs_it(exported, examples, tmp_path):
+def test_saved_model_cli_runs_it(exported_model, examples, tmp_path):
     np.save(tmp_path / "images.npy", np.array([e.image for e in examples]))
     done = subprocess.run(
-        [f"{sys.exec_prefix}/bin/saved_model_cli", "run", "--dir", exported, "--tag_set", "serve",
-         "--signature_def", signatures.SERVING, "--outdir", str(tmp_path),
+        [f"{sys.exec_prefix}/bin/saved_model_cli", "run", "--dir", exported_model,
+         "--tag_set", "serve", "--signature_def", signatures.SERVING, "--outdir", str(tmp_path),
          "--inputs", f"{signatures.IMAGE_BYTES}={tmp_path}/images.npy"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

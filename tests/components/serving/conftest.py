@@ -1,0 +1,75 @@
+"""A network, small pictures of several sizes, and the model that is exported of them."""
+
+import io
+
+import keras
+import numpy as np
+import pytest
+import tensorflow_transform as tft
+from PIL import Image
+
+import schemas
+from components.dataset.records import Record
+from components.serving import signatures
+from models import DeepLabV3Plus
+from tests.components.graphs import transform_graph
+
+CROP, CLASSES, IGNORE = 65, 7, 255
+CONFIG = {"canvas_size": CROP, "num_classes": CLASSES, "ignore_label": IGNORE}
+NETWORK = {
+    "backbone": "mobilenet_v2",
+    "width_multiplier": 0.35,
+    "aspp_depth": 16,
+    "decoder_depth": 16,
+    "decoder": True,
+}
+DESCRIPTION = {"classes": list(schemas.load("sample").class_names), "model": NETWORK}
+
+
+def _encode(pixels: np.ndarray, kind: str) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[Record]:
+    """JPEG and PNG pictures of three sizes, one of them larger than the crop."""
+    random = np.random.default_rng(1)
+    return [
+        Record(
+            filename=f"{height}.{kind.lower()}",
+            image=_encode(random.integers(0, 256, (height, width, 3), np.uint8), kind),
+            image_format=kind.lower(),
+            label=_encode(random.integers(0, CLASSES, (height, width), np.uint8), "PNG"),
+            height=height,
+            width=width,
+        )
+        for height, width, kind in ((40, 50, "JPEG"), (65, 33, "PNG"), (90, 130, "JPEG"))
+    ]
+
+
+@pytest.fixture(scope="module")
+def transform_output(examples, tmp_path_factory) -> tft.TFTransformOutput:
+    return transform_graph(examples, CONFIG, tmp_path_factory.mktemp("transform"))
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """A network whose logits differ enough that no rounding changes a class."""
+    keras.utils.set_random_seed(3)
+    model = DeepLabV3Plus(**NETWORK, num_classes=CLASSES, input_shape=(CROP, CROP, 3))
+    kernel, bias = model.logits_layer.weights
+    kernel.assign(np.random.default_rng(0).normal(size=kernel.shape))
+    bias.assign(np.zeros(bias.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported_model(model, transform_output, tmp_path_factory) -> str:
+    folder = str(tmp_path_factory.mktemp("export") / "model")
+    served = signatures.ServedModel(
+        model, transform_output, num_classes=CLASSES, ignore_label=IGNORE
+    )
+    signatures.export(served, folder, DESCRIPTION)
+    return folder

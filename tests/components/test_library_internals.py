@@ -1,0 +1,151 @@
+"""What we use below the public interface of Keras and TFX is there, and is what they call."""
+
+import ast
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.library_internals import BuiltBeforeFit, FixedTransformBatch, variable_index
+from tests.conftest import REPOSITORY
+
+
+def parameters(function) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    return np.ones((4, 3), np.float32), np.zeros((4, 1), np.float32)
+
+
+# === Keras ===
+
+
+class CountingBuilds(BuiltBeforeFit, keras.Model):
+    calls = 0
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        CountingBuilds.calls += 1
+        return super()._maybe_symbolic_build(*args, **kwargs)
+
+
+def test_keras_asks_before_it_builds_a_model_in_fit_and_evaluate():
+    name = "_maybe_symbolic_build"
+    assert parameters(getattr(keras.Model, name)) == parameters(getattr(BuiltBeforeFit, name))
+    inputs = keras.Input((3,))
+    model = CountingBuilds(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("sgd", "mse")
+    model.fit(*data(), verbose=0)
+    assert CountingBuilds.calls == 1
+    model.evaluate(*data(), verbose=0)
+    assert CountingBuilds.calls == 2
+
+
+@pytest.mark.parametrize(
+    "strategy", [tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0"])]
+)
+def test_an_optimizer_knows_the_index_of_what_update_step_gets(strategy):
+    found = []
+
+    class Recording(keras.optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            found.append(variable_index(self, variable))
+            super().update_step(gradient, variable, learning_rate)
+
+    with strategy.scope():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1)])
+        model.compile(Recording(), "mse")
+    model.fit(*data(), verbose=0)
+    assert found == [0, 1, 2, 3]
+
+
+# === TFX ===
+
+LARGEST_BATCH = """
+import tensorflow as tf
+import tensorflow_transform as tft
+
+def preprocessing_fn(inputs):
+    size = tf.shape(inputs["x"], tf.int64)[0]
+    return {"largest": tft.max(size) + 0 * inputs["x"]}
+"""
+
+SCHEMA = 'feature {name: "x" type: INT presence {min_fraction: 1} shape {dim {size: 1}}}'
+
+
+@pytest.mark.slow
+def test_the_transform_step_analyses_sixteen_records_at_once(tmp_path):
+    # Imported here: TFX takes half a minute, and Keras' half of this file needs none of it.
+    import tensorflow_transform as tft
+    from tfx import v1 as tfx
+    from tfx.components.transform.executor import Executor, TransformProcessor
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+
+    from components.transform.component import TransformExecutor
+
+    name = "_GetDesiredBatchSize"
+    expected = parameters(getattr(FixedTransformBatch, name))
+    assert parameters(getattr(TransformProcessor, name)) == expected
+    assert parameters(Executor.Do) == parameters(TransformExecutor.Do)
+
+    types = tfx.types.standard_artifacts
+    examples, schema, graph = types.Examples(), types.Schema(), types.TransformGraph()
+    for artifact in (examples, schema, graph):
+        artifact.uri = str(tmp_path / artifact.type_name)
+    examples.split_names = '["train"]'
+    split = tmp_path / examples.type_name / "Split-train"
+    split.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(split / "records.gz"), "GZIP") as writer:
+        for number in range(500):
+            value = tf.train.Feature(int64_list=tf.train.Int64List(value=[number]))
+            example = tf.train.Example(features=tf.train.Features(feature={"x": value}))
+            writer.write(example.SerializeToString())
+    (tmp_path / schema.type_name).mkdir()
+    (tmp_path / schema.type_name / "schema.pbtxt").write_text(SCHEMA)
+    module = tmp_path / "largest_batch.py"
+    module.write_text(LARGEST_BATCH)
+    executor = TransformExecutor(
+        BaseBeamExecutor.Context(tmp_dir=str(tmp_path / "temp"), unique_id="1")
+    )
+    executor.Do(
+        {"examples": [examples], "schema": [schema]},
+        {"transform_graph": [graph]},
+        {
+            "module_file": str(module),
+            "disable_statistics": 1,
+            "splits_config": '{"analyze": ["train"]}',
+        },
+    )
+    layer = tft.TFTransformOutput(graph.uri).transform_features_layer()
+    assert layer({"x": tf.constant([[0]], tf.int64)})["largest"].numpy().tolist() == [[16]]
+
+
+# === Nowhere else ===
+
+
+def private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__") and name != "_"
+
+
+def test_no_other_file_uses_or_overrides_a_private_name_of_a_library():
+    defined, functions, used = {}, {}, {}
+    for package in ("benchmarks", "components", "models", "pipeline", "schemas"):
+        for path in (REPOSITORY / package).rglob("*.py"):
+            if path.name == "library_internals.py":
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                place = f"{path.relative_to(REPOSITORY)}:{getattr(node, 'lineno', 0)}"
+                if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                    defined[node.name] = functions[node.name] = place
+                elif isinstance(node, ast.Attribute | ast.Name):
+                    name = node.attr if isinstance(node, ast.Attribute) else node.id
+                    (used if isinstance(node.ctx, ast.Load) else defined)[name] = place
+                elif isinstance(node, ast.ImportFrom):
+                    used |= {part: place for part in node.module.split(".")}
+                    used |= {alias.name: place for alias in node.names}
+                    assert "tensorflow.python" not in node.module and ".src" not in node.module
+    theirs = {name: used[name] for name in used.keys() - defined.keys() if private(name)}
+    hooks = {name: functions[name] for name in functions.keys() - used.keys() if private(name)}
+    assert (theirs, hooks) == ({}, {})
