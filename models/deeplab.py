@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import keras
 
 from models import head
+from models.options import ATROUS_RATES, check_options
 from models.variants import BACKBONES
-
-# The rates of the paper for output stride 16, scaled so that they span the same part of the image.
-ATROUS_RATES = {8: (12, 24, 36), 16: (6, 12, 18), 32: (3, 6, 9)}
 
 
 @keras.saving.register_keras_serializable(package="deeplab")
@@ -79,6 +77,7 @@ class DeepLabV3Plus(keras.Model):
             aspp_depth=aspp_depth,
             decoder_depth=decoder_depth,
             multi_grid=multi_grid,
+            dropout=dropout,
             input_shape=input_shape,
         )
         if atrous_rates is None:
@@ -185,74 +184,3 @@ class DeepLabV3Plus(keras.Model):
     def from_config(cls, config: dict, custom_objects=None) -> "DeepLabV3Plus":
         """The network that `get_config` described."""
         return cls(**config)
-
-
-def check_options(
-    *,
-    backbone: str,
-    num_classes: int,
-    output_stride: int,
-    width_multiplier: float,
-    atrous_rates: Sequence[int] | None,
-    aspp_depth: int,
-    decoder_depth: int,
-    multi_grid: Sequence[int] | None,
-    input_shape: Sequence[int | None],
-    **_,
-) -> None:
-    """Checks the arguments of `DeepLabV3Plus` without building it; any others are fine.
-
-    Raises:
-        ValueError: no network can have these.
-    """
-    depths = {"aspp_depth": aspp_depth, "decoder_depth": decoder_depth}
-
-    def check(valid: bool, expected: str, got, fix: str) -> None:
-        if not valid:
-            raise ValueError(f"expected {expected}; got {got}; to fix, {fix}")
-
-    names = ", ".join(BACKBONES)
-    check(backbone in BACKBONES, f"a backbone among {names}", repr(backbone), "choose one of them")
-    takes = BACKBONES[backbone].options
-    check(
-        num_classes >= 1,
-        "at least one class",
-        f"num_classes={num_classes}",
-        "count the dataset's classes",
-    )
-    check(
-        output_stride in ATROUS_RATES,
-        "an output stride of 8, 16 or 32",
-        output_stride,
-        "train with 16 and evaluate with 16 or 8",
-    )
-    check(
-        width_multiplier == 1 or (width_multiplier > 0 and "width_multiplier" in takes),
-        f"width_multiplier=1 for {backbone}, or a positive one for mobilenet_v2",
-        width_multiplier,
-        "leave it out",
-    )
-    check(
-        all(rate >= 1 for rate in atrous_rates or ()),
-        "positive atrous rates",
-        atrous_rates,
-        "leave them out, or give () for no atrous branches",
-    )
-    check(
-        all(depth >= 1 for depth in depths.values()),
-        "at least one channel",
-        ", ".join(f"{name}={depth}" for name, depth in depths.items()),
-        "leave them out",
-    )
-    check(
-        not multi_grid or (len(multi_grid) == 3 and "multi_grid" in takes),
-        "no multi_grid, or three factors for an Xception or ResNet",
-        f"{multi_grid} for {backbone}",
-        "leave it out",
-    )
-    check(
-        len(input_shape) == 3 and input_shape[2] == 3,
-        "an input shape of (height, width, 3)",
-        input_shape,
-        "give None for sizes that vary, and no batch size",
-    )
