@@ -55,7 +55,8 @@ def read_weights(folder: str, description: Mapping) -> dict[str, np.ndarray]:
 
     prefix = paths.join(folder, "variables", "variables")
     try:
-        reader = tf.train.load_checkpoint(prefix)
+        # Not `tf.train.load_checkpoint`, for which a prefix is a folder in some stores.
+        reader = tf.compat.v1.train.NewCheckpointReader(prefix)
         return {
             name: reader.get_tensor(f"_variables/{index}/.ATTRIBUTES/VARIABLE_VALUE")
             for index, name in enumerate(description["variables"])

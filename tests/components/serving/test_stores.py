@@ -1,0 +1,164 @@
+"""Our components write to a store as to a disk, and nothing beside their own addresses.
+
+The store is TensorFlow's in-memory file system, which Beam does not know: what Beam writes itself,
+the data gate's findings and measures, is not tried here.
+"""
+
+import json
+import os
+import uuid
+
+import apache_beam as beam
+import pytest
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from apache_beam.options.pipeline_options import PipelineOptions
+from tfx import v1 as tfx
+from tfx.utils import path_utils
+from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
+
+import schemas
+from components.artifacts import PicturesPage
+from components.evaluator.config import eval_config
+from components.evaluator.options import EvaluationOptions
+from components.initial_weights.component import InitialWeights
+from components.report.component import Report
+from components.runtime import Runtime
+from components.serving.check.component import ServingCheck
+from components.storage import paths
+from tests.components.serving.conftest import CLASSES, CROP, DESCRIPTION, NETWORK
+
+pytestmark = pytest.mark.slow
+types = tfx.types.standard_artifacts
+
+
+@pytest.fixture(autouse=True)
+def working_folder(tmp_path, monkeypatch):
+    """An empty current folder, which a store's path taken for a local one would show up in."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    yield
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def artifact():
+    """Makes artifacts at addresses of their own in one store."""
+    store = f"ram://{uuid.uuid4().hex}"
+
+    def artifact(kind, name: str):
+        made = kind()
+        made.uri = f"{store}/{name}"
+        paths.make_folder(made.uri)
+        return made
+
+    yield artifact
+
+
+@pytest.fixture
+def stored_model(artifact, exported_model):
+    made = artifact(types.Model, "model")
+    paths.copy_tree(exported_model, path_utils.serving_model_dir(made.uri))
+    return made
+
+
+@pytest.fixture
+def records(artifact, examples):
+    made = artifact(types.Examples, "examples")
+    made.split_names = '["val"]'
+    folder = paths.join(made.uri, "Split-val")
+    paths.make_folder(folder)
+    with tf.io.TFRecordWriter(paths.join(folder, "part-0.gz"), "GZIP") as writer:
+        for example in examples:
+            writer.write(example.serialize())
+    return made
+
+
+def run(component, **arguments):
+    component.EXECUTOR_SPEC.executor_class._FUNCTION(**arguments)
+
+
+def test_initial_weights(artifact, exported_model, tmp_path):
+    served = f"ram://{uuid.uuid4().hex}/serving"
+    paths.copy_tree(exported_model, paths.join(served, "deeplab", "3"))
+    weights = artifact(types.Model, "weights")
+    network = NETWORK | {"num_classes": CLASSES, "input_shape": [CROP, CROP, 3]}
+    with Runtime(served=served, training_states=str(tmp_path), beam_options={}).handed_on():
+        run(
+            InitialWeights,
+            weights=weights,
+            options=json.dumps({"source": "served", "scope": "all"}),
+            network=json.dumps(network),
+            class_names=json.dumps(DESCRIPTION["classes"]),
+            name="deeplab",
+            digest="",
+            source_fingerprint="",
+        )
+    folder = path_utils.serving_model_dir(weights.uri)
+    assert "weights.json" in paths.list_folder(folder)
+    assert json.loads(paths.read_text(paths.join(folder, "weights.json")))["version"] == "3"
+    assert paths.exists(paths.join(folder, "model.ckpt.index"))
+
+
+def test_serving_check(artifact, stored_model, records):
+    blessing = artifact(types.InfraBlessing, "blessing")
+    run(
+        ServingCheck,
+        model=stored_model,
+        examples=records,
+        blessing=blessing,
+        split="val",
+        num_classes=CLASSES,
+        requests=3,
+        timeout_seconds=120,
+        source_fingerprint="",
+    )
+    assert paths.list_folder(blessing.uri) == ["INFRA_BLESSED"]
+
+
+def test_report(artifact, exported_model, stored_model, records, examples, tmp_path):
+    sample = schemas.load("sample")
+    config = tfma.utils.update_eval_config_with_defaults(
+        eval_config(EvaluationOptions(min_mean_iou=0.0), sample),
+        has_baseline=False,
+        rubber_stamp=True,
+    )
+    with beam.Pipeline(
+        options=PipelineOptions(
+            ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
+        )
+    ) as pipeline:
+        _ = (
+            pipeline
+            | beam.Create([example.serialize() for example in examples])
+            | TFExampleBeamRecord(
+                physical_format="inmem", raw_record_column_name=tfma.ARROW_INPUT_COLUMN
+            ).BeamSource()
+            | tfma.ExtractEvaluateAndWriteResults(
+                eval_config=config,
+                eval_shared_model=tfma.default_eval_shared_model(
+                    exported_model, eval_config=config
+                ),
+                output_path=str(tmp_path / "evaluation"),
+            )
+        )
+    evaluation = artifact(types.ModelEvaluation, "evaluation")
+    paths.copy_tree(str(tmp_path / "evaluation"), evaluation.uri)
+    page = artifact(PicturesPage, "page")
+    run(
+        Report,
+        model=stored_model,
+        examples=records,
+        evaluation=evaluation,
+        page=page,
+        dataset="sample",
+        split="val",
+        pictures=2,
+        dataset_digest="",
+        source_fingerprint="",
+    )
+    assert paths.list_folder(page.uri) == ["index.html", "predictions.png"]
+    assert os.path.basename(examples[0].filename) in paths.read_text(
+        paths.join(page.uri, "index.html")
+    )
