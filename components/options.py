@@ -42,7 +42,9 @@ class Options(pydantic.BaseModel, frozen=True, extra="forbid", strict=True, allo
 
     def replace(self, **changes: Any) -> typing.Self:
         """The same options with some changed, and checked again."""
-        return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
+        return type(self)(
+            **{name: getattr(self, name) for name in type(self).model_fields} | changes
+        )
 
     def to_json(self) -> str:
         """Indented JSON; `from_json` gives it back."""
@@ -84,7 +86,9 @@ def _faults(
             line = f"expected {cls.SECTION}.{name}; got none; to fix, give {_wanted(field)}"
         else:
             default = (
-                "" if field.is_required() else f", or leave it out for the default, {field.default!r}"
+                ""
+                if field.is_required()
+                else f", or leave it out for the default, {field.default!r}"
             )
             line = fault(cls.SECTION, name, _wanted(field), values[name], f"give that{default}")
         lines[line] = None

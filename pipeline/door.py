@@ -7,8 +7,6 @@ import dataclasses
 import os
 from pathlib import Path
 
-from models.options import check_network
-
 import schemas
 from components.dataset.source import RecordsSource, find_records
 from components.errors import ConfigError
@@ -45,7 +43,7 @@ def describe(config: PipelineConfig, environment: Environment) -> Description:
     name = config.data.dataset
     dataset = schemas.load(name, environment.schemas)
     try:
-        check_network(config.model, dataset.num_classes, config.data.canvas_size)
+        config.model.check(dataset.num_classes, config.data.canvas_size)
         _check_class_weights(config, dataset)
     except ValueError as error:
         raise ConfigError(str(error)) from error

@@ -92,7 +92,7 @@ def create_pipeline(
     served = Baseline(name=config.name, version=baseline, made_from=made_from)
     initial_weights = InitialWeights(
         options=config.initial_weights.model_dump_json(),
-        network=config.network_json(dataset.num_classes),
+        network=json.dumps(config.model.arguments(dataset.num_classes, config.data.canvas_size)),
         class_names=json.dumps(dataset.class_names),
         name=config.name,
         digest=inputs.weights_digest,

@@ -20,6 +20,8 @@ from schemas.description import (
     DatasetError,
     Source,
     Split,
+    from_json,
+    to_json,
 )
 from schemas.reading import read
 
@@ -34,10 +36,12 @@ __all__ = [
     "Split",
     "available",
     "digest",
+    "from_json",
     "load",
     "read",
     "schema_dir",
     "schema_text",
+    "to_json",
 ]
 
 _ROOT = Path(__file__).parent

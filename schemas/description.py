@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import pydantic
+
 Color = tuple[int, int, int]
 """Red, green and blue, each in [0, 255]."""
 
@@ -166,3 +168,20 @@ class Dataset:
         """
         colors = [info.color for info in self.classes]
         return (*colors, *[IGNORE_COLOR] * (256 - len(colors)))
+
+
+_JSON = pydantic.TypeAdapter(Dataset)
+
+
+def to_json(dataset: Dataset) -> str:
+    """The whole description on one line; `from_json` gives it back."""
+    return _JSON.dump_json(dataset).decode()
+
+
+def from_json(text: str) -> Dataset:
+    """What `to_json` wrote.
+
+    Raises:
+        ValueError: it is something else, or describes what `Dataset` refuses.
+    """
+    return _JSON.validate_json(text)

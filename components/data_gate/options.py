@@ -1,14 +1,19 @@
 """What the data gate lets pass."""
 
-import dataclasses
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, field_validator
 
 from components.dataset.examination.findings import ACCEPTABLE
+from components.options import Options
+
+_Distance = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class GateOptions:
+class GateOptions(Options):
     """Thresholds of the data gate; distances are Jensen-Shannon divergences in [0, 1]."""
+
+    SECTION: ClassVar[str] = "gate"
 
     accept: tuple[str, ...] = ()
     """Causes that are reported but do not stop the run; see `findings` of the examination."""
@@ -16,29 +21,26 @@ class GateOptions:
     on_drift: Literal["stop", "warn"] = "warn"
     """What to do where a distance below is exceeded."""
 
-    max_class_distance: float = 0.1
+    max_class_distance: _Distance = 0.1
     """Between the class pixels of the training split and those behind the last blessed model
     (drift), or of the validation split (skew)."""
 
-    max_size_distance: float = 0.2
+    max_size_distance: _Distance = 0.2
     """The same for the longer side of the pictures."""
 
-    max_brightness_distance: float = 0.2
+    max_brightness_distance: _Distance = 0.2
     """The same for the mean of the pictures' RGB values."""
 
-    def __post_init__(self):
-        unknown = [cause for cause in self.accept if cause not in ACCEPTABLE]
+    @field_validator("accept")
+    @classmethod
+    def _acceptable(cls, causes: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [cause for cause in causes if cause not in ACCEPTABLE]
         if unknown:
             raise ValueError(
                 f"expected gate.accept with causes among {', '.join(ACCEPTABLE)}; got "
                 f"{', '.join(unknown)}; to fix, choose among these, no other can be trained with"
             )
-        for name, limit in self.limits().items():
-            if not 0 <= limit <= 1:
-                raise ValueError(
-                    f"expected gate.max_{name}_distance in [0, 1]; got {limit}; to fix, give 1 "
-                    "to allow any"
-                )
+        return causes
 
     def limits(self) -> dict[str, float]:
         """The largest distances, named as `measures.distances` names them."""

@@ -1,14 +1,18 @@
 """What a configuration says of the weights that a network begins with."""
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-import pydantic
+from pydantic import Field
+
+from components.options import Options
 
 
-class InitialWeightsOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
+class InitialWeightsOptions(Options):
     """Where the weights come from, and which of them are taken."""
 
-    source: str | None = None
+    SECTION: ClassVar[str] = "initial_weights"
+
+    source: Annotated[str | None, Field(description="a path, address or name, or null")] = None
     """None for random weights. Else the prefix, folder, .tar.gz or http(s) address of an official
     checkpoint, a name among the published ones, the `.weights.h5` of a
     `keras.applications.MobileNetV2`, the folder of an exported model, `served` for the newest
@@ -17,8 +21,11 @@ class InitialWeightsOptions(pydantic.BaseModel, frozen=True, extra="forbid"):
     scope: Literal["backbone", "except_logits", "all"] = "backbone"
     """Which variables are taken; `all` takes no logits of an exported model of other classes."""
 
-    sha256: str | None = None
+    sha256: Annotated[
+        str | None,
+        Field(pattern=r"^[0-9a-fA-F]{64}$", description="64 hexadecimal digits, or null"),
+    ] = None
     """Of the archive or the `.weights.h5`; None takes any."""
 
-    max_bytes: int = pydantic.Field(default=4 << 30, gt=0)
+    max_bytes: Annotated[int, Field(ge=1)] = 4 << 30
     """A download, and what an archive holds, may be so large."""

@@ -7,8 +7,8 @@ import pydantic
 from pydantic import BeforeValidator, Field
 
 import schemas
+from components.model_options import ModelOptions
 from components.options import Options, fault
-from models.options import ModelOptions
 
 LossTerm = Literal["cross_entropy", "focal", "dice", "lovasz"]
 LOSS_TERMS: tuple[str, ...] = typing.get_args(LossTerm)
