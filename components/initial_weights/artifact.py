@@ -1,4 +1,4 @@
-"""The initial weights as an artifact: written before the data steps, loaded by the Trainer.
+"""The initial weights as an artifact, written before the data steps; `loading` reads it.
 
 Plain functions, no TFX. The artifact's folder holds `weights.json`, and beside it, unless the
 weights are random, a checkpoint in the official format of the variables that are taken.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from components.errors import ConfigError
 from components.initial_weights.find import DEFAULT_CACHE, Found, find
+from components.initial_weights.loading import DESCRIPTION, PREFIX, RANDOM, reason
 from components.initial_weights.options import InitialWeightsOptions
 from components.serving import exported
 from components.storage import paths
@@ -23,15 +24,10 @@ from models.checkpoints import (
     Scope,
     assign,
     is_of_logits,
-    load_checkpoint,
     official_variables,
     read_checkpoint,
     save_checkpoint,
 )
-
-DESCRIPTION = "weights.json"
-PREFIX = "model.ckpt"
-_RANDOM = "random"
 
 
 def write(
@@ -63,7 +59,7 @@ def write(
     found = find(options, served=served, name=name, cache=cache)
     if found is None:
         _write_description(folder, {"source": None})
-        return _RANDOM
+        return RANDOM
     model = DeepLabV3Plus(**network)
     try:
         description, report = _load_found(model, found, options, network, list(class_names))
@@ -73,33 +69,7 @@ def write(
         save_checkpoint(model, os.path.join(local, PREFIX), names=report.loaded)
         paths.copy_tree(local, folder)
     _write_description(folder, description | {"variables": list(report.loaded)})
-    return f"{report}{_reason(description)}"
-
-
-def load(model: DeepLabV3Plus, folder: str) -> str:
-    """Gives the network the weights of the artifact; the other variables stay as they were.
-
-    Args:
-        model: a network of the options that the artifact was written for.
-        folder: of the artifact, here or in a store: `fn_args.base_model` in TFX's Trainer.
-
-    Returns:
-        One line for the log.
-
-    Raises:
-        ConfigError: the network is another one.
-    """
-    description = json.loads(paths.read_text(paths.join(folder, DESCRIPTION)))
-    source = description["source"]
-    if source is None:
-        return _RANDOM
-    with tempfile.TemporaryDirectory() as local:
-        paths.copy_tree(folder, local)
-        try:
-            report = load_checkpoint(model, os.path.join(local, PREFIX), scope=description["scope"])
-        except ValueError as error:
-            raise ConfigError(f"initial_weights: {error}") from error
-    return f"{len(report.loaded)} variables from {source}{_reason(description)}"
+    return f"{report}{reason(description)}"
 
 
 def _load_found(
@@ -174,10 +144,6 @@ def _check_same_network(
 def _write_description(folder: str, description: dict) -> None:
     paths.make_folder(folder)
     paths.write_text(paths.join(folder, DESCRIPTION), json.dumps(description, indent=2))
-
-
-def _reason(description: dict) -> str:
-    return f"; {description['reason']}" if description.get("reason") else ""
 
 
 def _sha256(file: str) -> str:

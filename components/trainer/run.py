@@ -12,7 +12,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 import schemas
-from components.errors import ConfigError
+from components import runtime
+from components.initial_weights.loading import load as load_initial_weights
 from components.serving import signatures
 from components.trainer import (
     augmentation,
@@ -23,10 +24,9 @@ from components.trainer import (
     optimization,
     progress,
 )
-from components.trainer.options import TrainingOptions
+from components.trainer.options import TrainerConfig, TrainingOptions
 from components.transform import preprocessing
 from models import DeepLabV3Plus
-from models.checkpoints import load_checkpoint
 from models.confusion import SegmentationMetrics
 from models.losses import SegmentationLoss, class_weights_from_histogram
 
@@ -38,14 +38,13 @@ def run_fn(fn_args) -> None:
     """Called by TFX's Trainer; under several workers, by each of them.
 
     Args:
-        fn_args: `tfx.components.FnArgs`; `custom_config` holds what `pipeline.graph` gives.
+        fn_args: `tfx.components.FnArgs`; `custom_config["config"]` is a `TrainerConfig`.
 
     Raises:
         PipelineError: no records, unusable initial weights, or a loss that is no number.
     """
-    config = fn_args.custom_config
-    options = TrainingOptions(**config["training"])
-    dataset = schemas.load(config["dataset"])
+    config = TrainerConfig.from_json(fn_args.custom_config["config"])
+    options, dataset = config.training, config.dataset
     # Not 0: a shuffle whose seed is a tensor fails beside a global seed of 0.
     keras.utils.set_random_seed(options.seed + 1)
     strategy = distribution.build_strategy(options.distribution, options.batch_size)
@@ -57,28 +56,27 @@ def run_fn(fn_args) -> None:
         val=input_fn.read_records(_files(fn_args.eval_files)),
     )
     statistics = input_fn.dataset_statistics(records.train, records.transform)
-    canvas = (config["canvas_size"], config["canvas_size"], 3)
-    is_cropped = options.crop_size not in (None, config["canvas_size"])
-    build = functools.partial(
-        DeepLabV3Plus,
-        num_classes=dataset.num_classes,
-        dtype=options.mixed_precision,
-        **config["model"],
-    )
+    is_cropped = options.crop_size not in (None, config.canvas_size)
+
+    def build(canvas_size: int | None) -> DeepLabV3Plus:
+        arguments = config.model.arguments(dataset.num_classes, canvas_size)
+        return DeepLabV3Plus(dtype=options.mixed_precision, **arguments)
+
     description = {
         "dataset": dataset.name,
         "classes": list(dataset.class_names),
         "ignore_label": dataset.ignore_label,
-        "canvas_size": config["canvas_size"],
-        "model": config["model"],
-        "training": dataclasses.asdict(options),
+        "canvas_size": config.canvas_size,
+        "model": config.model.model_dump(),
+        "training": options.model_dump(),
         "training_data": statistics,
     }
-    folder = os.path.join(config["training_dir"], _run_id(fn_args))
+    folder = os.path.join(runtime.current().training_states, _run_id(fn_args))
     with strategy.scope():
         # Crops and the whole pictures of the validation differ in size, so it takes any.
-        model = build(input_shape=(None, None, 3) if is_cropped else canvas)
-        _load_initial_weights(model, options)
+        model = build(None if is_cropped else config.canvas_size)
+        line = load_initial_weights(model, fn_args.base_model)
+        progress.initial_weights(line)
     if options.steps:
         description["validation_mean_iou"] = _train(
             model, strategy, options, dataset, records, description, folder, fn_args.model_run_dir
@@ -86,7 +84,7 @@ def run_fn(fn_args) -> None:
     if is_cropped or strategy.num_replicas_in_sync > 1:
         # A server has one size and no replicas.
         weights = model.get_weights()
-        model = build(input_shape=canvas)
+        model = build(config.canvas_size)
         model.set_weights(weights)
     if not distribution.is_chief(strategy):
         return
@@ -225,23 +223,12 @@ def _run_id(fn_args) -> str:
     """The same for the same configuration, code, data and Transform graph, in any process."""
     identity = [
         fn_args.custom_config,
+        fn_args.base_model,
         sorted(fn_args.train_files),
         sorted(fn_args.eval_files),
         fn_args.transform_graph_path,
     ]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _load_initial_weights(model: DeepLabV3Plus, options: TrainingOptions) -> None:
-    if options.initial_weights is None:
-        return
-    try:
-        report = load_checkpoint(
-            model, options.initial_weights, scope=options.initial_weights_scope
-        )
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"training.initial_weights: {error}") from error
-    progress.initial_weights(report)
 
 
 def _compile(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components.errors import ConfigError
-from components.initial_weights import artifact
+from components.initial_weights import artifact, loading
 from components.initial_weights.options import InitialWeightsOptions
 from components.storage import paths
 from models import DeepLabV3Plus
@@ -75,7 +75,7 @@ def test_random_weights_are_said_to_be_so_and_load_nothing(folder, write):
     assert paths.list_folder(folder) == ["weights.json"]
     model = network()
     before = values(model)
-    assert artifact.load(model, folder) == "random"
+    assert loading.load(model, folder) == "random"
     assert all(np.array_equal(value, before[name]) for name, value in values(model).items())
 
 
@@ -102,7 +102,7 @@ def test_variables_of_the_scope_reach_the_trainers_network(
     }
     model = network(**other_classes)
     before = values(model)
-    line = artifact.load(model, folder)
+    line = loading.load(model, folder)
     assert line == f"{len(names)} variables from {prefix}"
     for name, value in values(model).items():
         np.testing.assert_array_equal(value, saved[name] if taken(name) else before[name])
@@ -148,7 +148,7 @@ def test_checkpoint_of_another_network_is_refused_naming_both(
 def test_weights_of_another_network_are_not_loaded(tmp_path, write, checkpoint):
     write(str(tmp_path / "a"), {"source": checkpoint[0], "scope": "all"})
     with pytest.raises(ConfigError, match="initial_weights: expected decoder/"):
-        artifact.load(network(decoder=True), str(tmp_path / "a"))
+        loading.load(network(decoder=True), str(tmp_path / "a"))
 
 
 def test_loading_is_repeatable_with_random_numbers_around_it(tmp_path, write, checkpoint):
@@ -158,6 +158,6 @@ def test_loading_is_repeatable_with_random_numbers_around_it(tmp_path, write, ch
     for _ in range(2):
         keras.utils.set_random_seed(1)
         model = DeepLabV3Plus(**NETWORK)
-        artifact.load(model, str(tmp_path / "a"))
+        loading.load(model, str(tmp_path / "a"))
         found.append(values(model))
     assert all(np.array_equal(value, found[1][name]) for name, value in found[0].items())

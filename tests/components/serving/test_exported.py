@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from components.errors import ConfigError
-from components.initial_weights import artifact
+from components.initial_weights import artifact, loading
 from components.initial_weights.options import InitialWeightsOptions
 from components.serving import exported, signatures
 from components.storage import paths
@@ -96,7 +96,7 @@ def begin(folder, serving, class_names, **network):
     )
     description = json.loads((folder / artifact.DESCRIPTION).read_text())
     trained = DeepLabV3Plus(**arguments | network)
-    artifact.load(trained, str(folder))
+    loading.load(trained, str(folder))
     return line, description, values(trained)
 
 
