@@ -29,12 +29,21 @@ class Step:
     outputs: dict[str, list[Output]]
 
 
-def open_store(database: str) -> metadata_store.MetadataStore:
-    """ML Metadata in an SQLite file."""
+def connection(uri: str) -> mlmd.ConnectionConfig:
+    """How to connect to ML Metadata.
+
+    Args:
+        uri: `sqlite:PATH`, see `pipeline.environment`.
+    """
     config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = database
-    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
-    return metadata_store.MetadataStore(config)
+    config.sqlite.filename_uri = uri.removeprefix("sqlite:")
+    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    return config
+
+
+def open_store(connection: mlmd.ConnectionConfig) -> metadata_store.MetadataStore:
+    """ML Metadata, ready to be asked."""
+    return metadata_store.MetadataStore(connection)
 
 
 def newest_run(store: metadata_store.MetadataStore) -> int:

@@ -4,6 +4,7 @@ Pydantic checks types and ranges; what it finds is put into the words of this pr
 every option is refused alike: what was expected, what came, how to fix it, all faults at once.
 """
 
+import json
 import types
 import typing
 from typing import Any, ClassVar, Literal
@@ -57,7 +58,7 @@ class Options(pydantic.BaseModel, frozen=True, extra="forbid", strict=True, allo
         Raises:
             ValueError: it is no JSON object, or has faults.
         """
-        return cls.model_validate_json(text)
+        return cls(**json.loads(text))
 
 
 def fault(section: str, name: str, wanted: str, got: object, fix: str) -> str:

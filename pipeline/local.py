@@ -1,81 +1,97 @@
 """One run on this machine, from the records to the verdict."""
 
-import argparse
 from pathlib import Path
 
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.console import Console
 from tfx import v1 as tfx
 from tfx.orchestration.pipeline import RunOptions
 
-from components import metadata as lineage
+from components import metadata
 from components.dataset.source import RecordsSource
 from components.errors import ConfigError
-from pipeline import cli, doctor, summary
+from components.serving import versions
+from components.storage import paths
+from pipeline import doctor, plan, summary
 from pipeline.config import PipelineConfig
-from pipeline.graph import Environment, create_pipeline
+from pipeline.door import Description
+from pipeline.environment import Environment
+from pipeline.graph import Inputs, create_pipeline
 
 
 def run(
-    arguments: argparse.Namespace,
     config: PipelineConfig,
+    environment: Environment,
+    description: Description,
     source: RecordsSource,
-    output: Path,
+    *,
+    weights_digest: str,
+    from_node: str | None,
+    to_node: str | None,
+    use_cache: bool,
+    dry_run: bool,
     console: Console,
 ) -> None:
     """Runs the pipeline on records that are ready and prints what came of it.
+
+    Args:
+        config: what is computed.
+        environment: where; its paths are absolute.
+        description: of the data set.
+        source: of the records.
+        weights_digest: of the initial weights.
+        from_node: the step to start with; None for the first ones.
+        to_node: the step to end with; None for the last ones.
+        use_cache: whether finished steps are reused.
+        dry_run: whether only the plan is printed.
+        console: where to print.
 
     Raises:
         PipelineError: see `components.errors`.
     """
     doctor.require_components(tfx.components)
-    database = str(output / "metadata.sqlite")
-    serving_dir = str(output / "serving" / config.name)
+    inputs = Inputs(
+        dataset=description.dataset,
+        schema=description.schema,
+        records=str(source.folder),
+        records_digest=source.digest,
+        weights_digest=weights_digest,
+    )
+    serving_dir = paths.join(environment.served, config.name)
+    baseline = versions.baseline_version(serving_dir, inputs.made_from(config))
+    connection = metadata.connection(environment.metadata)
     pipeline = create_pipeline(
         config,
-        Environment(
-            records=str(source.folder),
-            has_spans=source.has_spans,
-            pipeline_root=str(output / "artifacts"),
-            serving_dir=serving_dir,
-            training_dir=str(output / "training"),
-            metadata_connection=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-                database
-            ),
-            enable_cache=not arguments.no_cache,
-        ),
+        inputs,
+        pipeline_root=environment.artifacts,
+        baseline=Path(baseline).name if baseline else "",
+        metadata_connection=connection,
+        enable_cache=use_cache,
     )
-    if arguments.dry_run:
-        cli.print_plan(console, config, pipeline)
+    if dry_run:
+        plan.show(console, config, environment, pipeline)
         return
-    options = _run_options(arguments, pipeline)
-    before = lineage.newest_run(lineage.open_store(database)) if Path(database).exists() else 0
+    chosen = {"from_nodes": from_node, "to_nodes": to_node}
+    options = {key: [name] for key, name in chosen.items() if name}
+    before = _newest_run(connection)
     try:
-        tfx.orchestration.LocalDagRunner().run(pipeline, options)
+        with environment.runtime().handed_on():
+            tfx.orchestration.LocalDagRunner().run(
+                pipeline, RunOptions(**options) if options else None
+            )
     except LookupError as error:
         if type(error) is not LookupError:  # A KeyError is one, too, but TFX raises no other.
             raise
         raise ConfigError(
-            f"expected that the steps before {arguments.from_node} ran whole when this output was "
-            f"last run; got {str(error).rstrip('.')}; to fix, run them first, without --from-node"
+            f"expected that the steps before {from_node} ran whole when this output was last run; "
+            f"got {str(error).rstrip('.')}; to fix, run them first, without --from-node"
         ) from error
-    steps = lineage.latest_run(lineage.open_store(database), config.pipeline_name, since=before)
-    if not steps:
-        raise ConfigError(
-            f"expected steps from {arguments.from_node} to {arguments.to_node}; got none, for the "
-            "second comes before the first; to fix, swap them"
-        )
-    summary.conclude(console, steps, output, Path(serving_dir))
+    steps = metadata.latest_run(metadata.open_store(connection), config.pipeline_name, since=before)
+    summary.conclude(console, steps, environment, serving_dir)
 
 
-def _run_options(arguments: argparse.Namespace, pipeline) -> RunOptions | None:
-    """Which part of the graph to run; None for all of it."""
-    chosen = {"from_nodes": arguments.from_node, "to_nodes": arguments.to_node}
-    known = [node.id for node in pipeline.components]
-    for name in filter(None, chosen.values()):
-        if name not in known:
-            raise ConfigError(
-                f"expected a step, one of {', '.join(known)}; got {name!r}; to fix, choose one"
-            )
-    if not any(chosen.values()):
-        return None
-    return RunOptions(**{key: [name] for key, name in chosen.items() if name})
+def _newest_run(connection: mlmd.ConnectionConfig) -> int:
+    """The number of the run before this one; opening a store makes its database."""
+    database = Path(connection.sqlite.filename_uri)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    return metadata.newest_run(metadata.open_store(connection)) if database.exists() else 0

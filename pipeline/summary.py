@@ -1,25 +1,29 @@
 """The end of a run on the terminal: scores, verdict and why, where everything lies, times."""
 
 import math
-from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from components.data_gate import report
 from components.errors import NotBlessedError
 from components.evaluator.results import Evaluation, load_evaluation
 from components.metadata import Step
-from components.serving import versions as served
+from components.serving import versions
+from components.storage import paths
+from pipeline.environment import Environment
 
 
-def conclude(console: Console, steps: dict[str, Step], output: Path, serving_dir: Path) -> None:
+def conclude(
+    console: Console, steps: dict[str, Step], environment: Environment, serving_dir: str
+) -> None:
     """Prints the summary of a finished run.
 
     Args:
         console: where to print.
         steps: of the run, by node, see `components.metadata`.
-        output: the root of everything the run wrote.
+        environment: where it ran.
         serving_dir: the folder of the versions of the served model.
 
     Raises:
@@ -30,18 +34,18 @@ def conclude(console: Console, steps: dict[str, Step], output: Path, serving_dir
         evaluation = load_evaluation(steps["Evaluator"].outputs["evaluation"][0].uri)
         console.print(_scores(evaluation))
     console.print(_times(steps))
-    for label, place in _places(steps, output):
+    for label, place in _places(steps, environment):
         console.print(f"{label:<12} {place}", highlight=False, soft_wrap=True)
     if "Pusher" not in steps:
         console.print("Verdict      none: the run was told to stop before the Pusher")
         return
     if not evaluation.blessed:
         raise NotBlessedError("; ".join(evaluation.reasons) + "; nothing was pushed")
-    if steps["Pusher"].state != "cached":
+    pushed = steps["Pusher"].outputs["pushed_model"][0].properties
+    if steps["Pusher"].state != "cached" and pushed["is_new"]:
         console.print("[green]Verdict      blessed, proven to serve and pushed[/green]")
         return
-    pushed = steps["Pusher"].outputs["pushed_model"][0].properties["pushed_destination"]
-    served.require_newest(Path(pushed), serving_dir)
+    versions.require_newest(pushed["pushed_destination"], serving_dir)
     console.print(
         "[green]Verdict      blessed; this very model is pushed already, nothing new[/green]"
     )
@@ -79,17 +83,25 @@ def _times(steps: dict[str, Step]) -> Table:
     return table
 
 
-def _places(steps: dict[str, Step], output: Path) -> list[tuple[str, str]]:
+def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str, str]]:
     places = []
     if "Pusher" in steps:
         pushed = steps["Pusher"].outputs["pushed_model"][0].properties
         if pushed.get("pushed"):
             places.append(("Model", pushed["pushed_destination"]))
     if "Report" in steps:
-        page = Path(steps["Report"].outputs["page"][0].uri, "index.html")
-        places.append(("Pictures", str(page)))
+        places.append(("Pictures", paths.join(_uri(steps, "Report", "page"), "index.html")))
     if "Trainer" in steps:
-        run = steps["Trainer"].outputs["model_run"][0].uri
+        run = _uri(steps, "Trainer", "model_run")
         places.append(("TensorBoard", f"tensorboard --logdir {run}"))
-    places.append(("Metadata", str(output / "metadata.sqlite")))
+    if "DataGate" in steps:
+        gate = _uri(steps, "DataGate", "data_report")
+        content = report.from_json(paths.read_text(paths.join(gate, report.FILE)))
+        places += [("Data", str(source)) for source in content.sources]
+        places += [("Drift", line) for line in content.drift]
+    places.append(("Metadata", environment.metadata))
     return places
+
+
+def _uri(steps: dict[str, Step], node: str, key: str) -> str:
+    return steps[node].outputs[key][0].uri

@@ -51,7 +51,7 @@ def DataGate(
     """
     del source_fingerprint  # part of the cache key only
     description = schemas.from_json(dataset)
-    allowed = GateOptions.model_validate_json(options)
+    allowed = GateOptions.from_json(options)
     found = _anomalies(anomalies)
     if found:
         raise DataError(

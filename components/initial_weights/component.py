@@ -39,7 +39,7 @@ def InitialWeights(
     del digest, source_fingerprint
     line = artifact.write(
         path_utils.serving_model_dir(weights.uri),
-        InitialWeightsOptions.model_validate_json(options),
+        InitialWeightsOptions.from_json(options),
         json.loads(network),
         class_names=json.loads(class_names),
         served=runtime.current().served,

@@ -31,7 +31,8 @@ def Pusher(
 
     TFX's own Pusher adds nothing to a version, and takes the destination as a parameter. The
     properties of the artifact are those that TFX's gives: `pushed`, `pushed_destination`,
-    `pushed_version`. A model that is the newest version already is not pushed again.
+    `pushed_version`; `is_new` is 0 where nothing was written, for a model that is the newest version
+    already is not pushed again.
     """
     if not (
         model_utils.is_model_blessed(model_blessing)
@@ -42,7 +43,8 @@ def Pusher(
     folder = paths.join(runtime.current().served, name)
     source = path_utils.serving_model_path(model.uri)
     version, identity = versions.newest_version(folder), versions.identity(source)
-    if version is not None and identity is not None and versions.identity(version) == identity:
+    is_new = version is None or identity is None or versions.identity(version) != identity
+    if not is_new:
         logging.info("This very model is served already, as version %s", os.path.basename(version))
     else:
         version = versions.push(
@@ -56,6 +58,7 @@ def Pusher(
             ),
         )
     pushed_model.set_int_custom_property("pushed", 1)
+    pushed_model.set_int_custom_property("is_new", int(is_new))
     pushed_model.set_string_custom_property("pushed_destination", version)
     pushed_model.set_string_custom_property("pushed_version", os.path.basename(version))
     paths.write_text(

@@ -8,12 +8,11 @@ machine.
 import contextlib
 import dataclasses
 import json
-import os
 import time
 import uuid
 from typing import Any
 
-from components.errors import ConfigError
+from components.errors import ConfigError, PipelineError
 from components.storage import paths
 
 MODEL_DESCRIPTION = "model.json"
@@ -122,6 +121,25 @@ def require_same_classes(folder: str, class_names: tuple[str, ...], dataset: str
     )
 
 
+def require_newest(version: str, folder: str) -> None:
+    """Refuses to call a model served that an earlier run pushed, and that is not served any more.
+
+    Args:
+        version: where the earlier run pushed it.
+        folder: of the versions of the served model.
+
+    Raises:
+        PipelineError: another version is newer, or it is gone.
+    """
+    newest = newest_version(folder)
+    if newest != version:
+        raise PipelineError(
+            f"expected {folder} to serve this blessed model, which an earlier run pushed to "
+            f"{version}; got {newest or 'no version there'}; to fix, push it again: the same "
+            "command with --from-node Pusher --no-cache"
+        )
+
+
 def push(model: str, folder: str, extra: dict[str, str], provenance: Provenance) -> str:
     """Makes a model the newest version of a folder; a server sees the whole of it or nothing.
 
@@ -158,12 +176,7 @@ def push(model: str, folder: str, extra: dict[str, str], provenance: Provenance)
 
 
 def _write(model: str, version: str, extra: dict[str, str]) -> None:
-    for path in paths.walk_files(model):
-        relative = path[len(model.rstrip("/")) + 1 :]
-        if relative != _SAVED_MODEL:
-            target = paths.join(version, relative)
-            paths.make_folder(os.path.dirname(target))
-            paths.copy_file(path, target)
+    paths.copy_tree(model, version, without=(_SAVED_MODEL,))
     paths.make_folder(paths.join(version, EXTRA))
     for name, text in extra.items():
         paths.write_text(paths.join(version, EXTRA, name), text)

@@ -25,6 +25,11 @@ def is_remote(path: str) -> bool:
     return _SCHEME.match(path) is not None
 
 
+def absolute(path: str) -> str:
+    """The path from the root of this machine on; that of a store as it is."""
+    return path if is_remote(path) else os.path.abspath(os.path.expanduser(path))
+
+
 def has_glob(path: str) -> bool:
     """Whether TFX or Beam would take the path for a pattern of several."""
     return any(character in path for character in "*?[]")

@@ -1,5 +1,6 @@
 """Every choice of a training run, with the official DeepLab defaults."""
 
+import json
 import typing
 from typing import Annotated, ClassVar, Literal
 
@@ -235,7 +236,10 @@ class TrainerConfig(Options):
 
     SECTION: ClassVar[str] = "trainer"
 
-    dataset: schemas.Dataset
+    dataset: Annotated[
+        schemas.Dataset,
+        BeforeValidator(lambda v: schemas.from_json(json.dumps(v)) if isinstance(v, dict) else v),
+    ]
     """Classes and ignore label."""
 
     canvas_size: Annotated[int, Field(ge=33)]
