@@ -31,8 +31,7 @@ def Pusher(
 
     TFX's own Pusher adds nothing to a version, and takes the destination as a parameter. The
     properties of the artifact are those that TFX's gives: `pushed`, `pushed_destination`,
-    `pushed_version`; `is_new` is 0 where nothing was written, for a model that is the newest version
-    already is not pushed again.
+    `pushed_version`; `is_new` is 0 where the model was the newest version already.
     """
     if not (
         model_utils.is_model_blessed(model_blessing)
