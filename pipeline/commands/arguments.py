@@ -54,13 +54,20 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_environment_argument(parser: argparse.ArgumentParser, default: str) -> None:
-    """The argument that says where a run happens."""
+def add_environment_arguments(parser: argparse.ArgumentParser, default: str) -> None:
+    """The arguments that say where a run happens."""
     parser.add_argument(
         "--environment",
         default=default,
         metavar="NAME|FILE",
         help=f"one of {', '.join(environment.available())}, or a TOML file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--schemas",
+        action="append",
+        metavar="DIR",
+        help="folder of data set descriptions beside those that ship, in place of the "
+        "environment's; may be repeated",
     )
 
 
@@ -70,7 +77,7 @@ def load(
     """Configuration and environment of the command line.
 
     Args:
-        arguments: of `add_config_arguments` and `add_environment_argument`.
+        arguments: of `add_config_arguments` and `add_environment_arguments`.
         **environment_changes: values of the environment that the command line gives.
 
     Raises:
@@ -79,7 +86,9 @@ def load(
     faults, loaded = [], []
     for load_one in (
         lambda: _load_config(arguments),
-        lambda: environment.load(arguments.environment, **environment_changes),
+        lambda: environment.load(
+            arguments.environment, schemas=arguments.schemas, **environment_changes
+        ),
         lambda: _check_steps(arguments),
     ):
         try:

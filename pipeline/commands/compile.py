@@ -16,7 +16,7 @@ from pipeline.commands import arguments as shared
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this verb."""
     shared.add_config_arguments(parser)
-    shared.add_environment_argument(parser, default="kubeflow")
+    shared.add_environment_arguments(parser, default="kubeflow")
     parser.add_argument(
         "--pipeline-root",
         help="where every step writes, seen from the cluster, in place of the environment's root: "

@@ -14,7 +14,7 @@ from pipeline.commands import arguments as shared
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this verb."""
-    shared.add_environment_argument(parser, default="local")
+    shared.add_environment_arguments(parser, default="local")
     parser.add_argument("--output", help="where a run writes, in place of the environment's root")
 
 

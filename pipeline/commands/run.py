@@ -17,7 +17,7 @@ from pipeline.commands import arguments as shared
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this verb."""
     shared.add_config_arguments(parser)
-    shared.add_environment_argument(parser, default="local")
+    shared.add_environment_arguments(parser, default="local")
     parser.add_argument(
         "--output",
         help="root of everything a run writes, in place of the environment's (default: output/ in "

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from components import metadata as lineage
+from components import metadata
+from pipeline import steps
 from tests.conftest import REPOSITORY
 
 _PARTS = ("pipeline", "components", "models", "schemas", "local_runner.py", "kubeflow_runner.py")
 
-NODES = {
-    "ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate",
-    "BlessedData", "Transform", "Trainer", "Baseline", "Evaluator", "Report", "ServingCheck",
-    "Pusher",
-}  # fmt: skip
+NODES = set(steps.ALL)
+
+
+def open_metadata(output: Path):
+    """ML Metadata of the runs that wrote to an output folder."""
+    return metadata.open_store(metadata.connection(f"sqlite:{output / 'metadata.sqlite'}"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,17 +60,17 @@ class Checkout:
         process.wait()
         return seen
 
-    def steps(self) -> dict[str, lineage.Step]:
+    def steps(self) -> dict[str, metadata.Step]:
         """The steps of the latest run, from ML Metadata."""
-        return lineage.latest_run(self.store())
+        return metadata.latest_run(self.store())
 
     def store(self):
         """ML Metadata."""
-        return lineage.open_store(str(self.output / "metadata.sqlite"))
+        return open_metadata(self.output)
 
     def executions(self, node: str) -> list[str]:
         """The states of all executions of a step, in order."""
-        return [step.state for step in lineage.all_steps(self.store()) if step.node_id == node]
+        return [step.state for step in metadata.all_steps(self.store()) if step.node_id == node]
 
     def pushed(self) -> list[str]:
         """Versions that a server would find."""

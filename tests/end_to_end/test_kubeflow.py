@@ -5,22 +5,68 @@ import json
 import pytest
 import yaml
 
+from components import runtime
 from tests.end_to_end.conftest import NODES
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
-def test_kubeflow_compiles_the_same_graph(checkout):
-    done = checkout.run("--pipeline-root", "gs://bucket/runs", runner="kubeflow_runner.py")
+
+@pytest.fixture(scope="module")
+def compiled(checkout):
+    arguments = "--pipeline-root", "gs://bucket/runs", "--image", "registry.example/deeplab:1"
+    done = checkout.run(*arguments, runner="kubeflow_runner.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    compiled = checkout.output / "deeplab.yaml"
-    assert str(compiled) in done.stdout
-    spec = yaml.safe_load(compiled.read_text())
+    assert str(checkout.output / "deeplab.yaml") in done.stdout
+    return (checkout.output / "deeplab.yaml").read_text()
+
+
+@pytest.fixture(scope="module")
+def planned(checkout):
+    """The steps that a dry run of the local runner prints, and what each comes after."""
+    done = checkout.run("--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.partition("configuration")[0].splitlines()
+    after = {}
+    for line in lines:
+        if line.startswith("  "):
+            node, _, upstream = line.strip().partition(" after ")
+            after[node.strip()] = set(filter(None, upstream.strip().split(", ")))
+    return after
+
+
+def test_all_nodes_and_arrows_are_those_of_the_local_graph(compiled, planned):
+    spec = yaml.safe_load(compiled)
     assert spec["schemaVersion"] == "2.1.0"
-    tasks = set(spec["root"]["dag"]["tasks"])
-    assert {node.lower() for node in NODES - {"Baseline", "BlessedData"}} <= {
-        task.lower() for task in tasks
+    tasks = spec["root"]["dag"]["tasks"]
+    assert set(tasks) == set(planned) == NODES
+    for name, task in tasks.items():
+        assert set(task.get("dependentTasks", ())) == planned[name], name
+
+
+def test_every_step_is_a_container_that_knows_its_place(compiled):
+    spec = yaml.safe_load(compiled)
+    executors = spec["deploymentSpec"]["executors"]
+    assert len(executors) == len(NODES)
+    for executor in executors.values():
+        assert set(executor) == {"container"}
+        container = executor["container"]
+        assert container["image"] == "registry.example/deeplab:1" and "lifecycle" not in container
+        (variable,) = container["env"]
+        assert variable["name"] == runtime.VARIABLE
+        place = runtime.Runtime.model_validate_json(variable["value"])
+        assert place.served == "gs://bucket/runs/serving"
+    trainer = executors["Trainer_executor"]["container"]["resources"]
+    assert trainer["accelerator"] == {"type": "nvidia.com/gpu", "count": "1"}
+
+
+def test_steps_that_look_outside_are_never_answered_from_the_cache(compiled):
+    tasks = yaml.safe_load(compiled)["root"]["dag"]["tasks"]
+    cached = {
+        name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")
     }
-    assert "DataGate" in spec["root"]["dag"]["tasks"]["Transform"]["dependentTasks"]
-    assert json.dumps(spec).count("source_fingerprint") >= 4
-    # What the compiling machine has need not be where the steps run.
-    assert str(checkout.folder) not in compiled.read_text()
+    assert NODES - cached == {"Baseline", "InitialWeights", "ImportExampleGen"}
+
+
+def test_nothing_of_the_compiling_machine_is_in_the_file(compiled, checkout):
+    assert str(checkout.folder) not in compiled
+    assert json.dumps(yaml.safe_load(compiled)).count("source_fingerprint") >= 4

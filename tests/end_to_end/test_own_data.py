@@ -1,4 +1,4 @@
-"""A data set of one's own, as the README has it: a folder under schemas/, no code."""
+"""A data set of one's own, as the README has it: a description in a folder of one's own, no code."""
 
 import json
 import shutil
@@ -49,7 +49,7 @@ VOID = (255, 0, 255)
 @pytest.fixture(scope="module")
 def own(checkout, tmp_path_factory):
     """Photographs with masks in colours, and the folder that describes them."""
-    description = checkout.folder / "schemas" / "shapes"
+    description = checkout.output.with_name("descriptions") / "shapes"
     shutil.copytree(checkout.folder / "schemas" / "sample", description)
     (description / "dataset.toml").write_text(DESCRIPTION)
     ids = np.zeros(256, np.uint8)
@@ -72,7 +72,10 @@ def own(checkout, tmp_path_factory):
 
 def dataset_command(checkout, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "components.dataset", *arguments],
+        [
+            *(sys.executable, "-m", "components.dataset", *arguments),
+            *("--schemas", str(checkout.output.with_name("descriptions"))),
+        ],
         cwd=checkout.folder,
         capture_output=True,
         text=True,
@@ -127,13 +130,12 @@ def test_the_pipeline_trains_judges_and_pushes_it(checkout):
     output = checkout.output.with_name("own")
     changes = (
         *("data.canvas_size=97", "model.width_multiplier=0.5", "model.aspp_depth=32"),
-        *("model.decoder_depth=32", "training.initial_weights=null", "training.steps=20"),
-        *("training.steps_per_epoch=20", "training.save_every_steps=20", "training.warmup_steps=5"),
+        *("model.decoder_depth=32", "initial_weights.source=null", "training.steps=20"),
         *("evaluation.min_mean_iou=0.05",),
     )
     done = checkout.run(
         *("--dataset", "shapes", "--data-dir", str(checkout.folder / "data" / "shapes")),
-        *("--output", str(output)),
+        *("--output", str(output), "--schemas", str(checkout.output.with_name("descriptions"))),
         *(word for change in changes for word in ("--set", change)),
     )
     assert done.returncode == 0, done.stdout + done.stderr
