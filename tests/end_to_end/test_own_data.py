@@ -1,4 +1,4 @@
-"""A data set of one's own, as the README has it: a description in a folder of one's own, no code."""
+"""A data set of one's own, as the README has it: described in a folder of one's own, no code."""
 
 import json
 import shutil
