@@ -37,7 +37,7 @@ def conclude(
     for label, place in _places(steps, environment):
         console.print(f"{label:<12} {place}", highlight=False, soft_wrap=True)
     if "Pusher" not in steps:
-        console.print("Verdict      none: the run was told to stop before the Pusher")
+        console.print("Verdict      none: the run was to stop before the Pusher")
         return
     if not evaluation.blessed:
         raise NotBlessedError("; ".join(evaluation.reasons) + "; nothing was pushed")

@@ -22,7 +22,7 @@ class GateOptions(Options):
     """What to do where a distance below is exceeded."""
 
     max_class_distance: _Distance = 0.1
-    """Between the class pixels of the training split and those behind the last blessed model
+    """Between the class pixels of the training split and those behind the served model
     (drift), or of the validation split (skew)."""
 
     max_size_distance: _Distance = 0.2

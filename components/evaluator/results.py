@@ -17,7 +17,7 @@ class Evaluation:
     """Over the whole split: `mean_iou`, `pixel_accuracy`, `iou/<class>`, `example_count`."""
 
     baseline: Metrics | None
-    """The same of the last blessed model; None where there was none."""
+    """The same of the model that was served; None where none was."""
 
     slices: dict[str, Metrics]
     """The candidate's metrics of each slice, by `<feature>: <value>`."""

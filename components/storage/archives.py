@@ -45,7 +45,7 @@ class ArchiveError(ValueError):
 
 
 def unpack(archive: Path, folder: Path, *, max_bytes: int) -> Path:
-    """Unpacks a .tar, .tar.gz or .zip, told by its content; a folder that is there stays as it is.
+    """Unpacks a .tar, .tar.gz or .zip, known by its content; a folder that is there stays as it is.
 
     Links to places within the folder are kept, owners and modes are not. While it is made, the
     folder is `x.part`, and `x.lock` keeps other processes away.

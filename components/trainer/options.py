@@ -232,7 +232,7 @@ class TrainingOptions(Options):
 
 
 class TrainerConfig(Options):
-    """All that the Trainer's function is told, see `components.trainer.run`."""
+    """All that the Trainer's function gets, see `components.trainer.run`."""
 
     SECTION: ClassVar[str] = "trainer"
 

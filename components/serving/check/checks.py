@@ -70,7 +70,7 @@ def check_serving(
     matrices = np.reshape(
         evaluated[signatures.CONFUSION_MATRIX]["values"], [len(examples), num_classes, num_classes]
     )
-    # A single picture may have none: the data gate can be told to accept masks of nothing.
+    # A single picture may have none: masks of nothing can be accepted at the data gate.
     if not matrices.any():
         raise ServingError(
             f"expected labelled pixels in {len(examples)} pictures from the evaluation signature; "
