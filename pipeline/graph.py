@@ -89,7 +89,12 @@ def create_pipeline(
     dataset = inputs.dataset
     description = schemas.to_json(dataset)
     made_from = inputs.made_from(config)
-    served = Baseline(name=config.name, version=baseline, made_from=made_from)
+    served = Baseline(
+        name=config.name,
+        version=baseline,
+        made_from=made_from,
+        source_fingerprint=source_fingerprint("components.serving.baseline"),
+    )
     initial_weights = InitialWeights(
         options=config.initial_weights.model_dump_json(),
         network=json.dumps(config.model.arguments(dataset.num_classes, config.data.canvas_size)),
@@ -104,11 +109,14 @@ def create_pipeline(
         patterns=json.dumps({TRAIN: config.data.train_pattern, VAL: config.data.val_pattern}),
         window=config.data.span_window,
         digest=inputs.records_digest,
+        source_fingerprint=source_fingerprint("components.example_gen"),
     )
     # Weights that do not fit fail before the data steps, which take longer.
     example_gen.add_upstream_node(initial_weights)
     examples = example_gen.outputs["examples"]
-    schema_gen = ImportSchemaGen(text=inputs.schema)
+    schema_gen = ImportSchemaGen(
+        text=inputs.schema, source_fingerprint=source_fingerprint("components.schema_gen")
+    )
     schema = schema_gen.outputs["schema"]
     statistics_gen = StatisticsGen(examples=examples, schema=schema)
     example_validator = tfx.components.ExampleValidator(
@@ -190,6 +198,7 @@ def create_pipeline(
         name=config.name,
         pipeline=config.pipeline_name,
         made_from=made_from,
+        source_fingerprint=source_fingerprint("components.serving.pusher"),
     )
     return tfx.dsl.Pipeline(
         pipeline_name=config.pipeline_name,

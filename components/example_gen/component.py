@@ -4,7 +4,6 @@ import json
 import os
 
 import apache_beam as beam
-from absl import logging
 from tfx import v1 as tfx
 from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2
@@ -24,6 +23,7 @@ def ImportExampleGen(
     patterns: tfx.dsl.components.Parameter[str],
     window: tfx.dsl.components.Parameter[int],
     digest: tfx.dsl.components.Parameter[str],
+    source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
     """Copies the TFRecords of every split, in their order.
 
@@ -33,13 +33,13 @@ def ImportExampleGen(
     while training.
 
     Where `folder` holds `span-1/`, `span-2/`, …, the newest `window` (0: all) are copied, to files
-    whose names begin with that of the span. `patterns` is JSON, file patterns by split. `digest` is
-    part of the cache key only: it stands for what the files hold.
+    whose names begin with that of the span. `patterns` is JSON, file patterns by split. `digest` stands
+    for what the files hold.
 
     Raises:
         DataError: nothing matches a pattern, or a folder beside the spans could be taken for one.
     """
-    del digest
+    del digest, source_fingerprint  # part of the cache key only
     spans = find_spans(folder, window)
     splits = json.loads(patterns)
     sources = {f"span-{number}": path for number, path in spans.items()} or {_RECORDS: folder}
@@ -51,8 +51,6 @@ def ImportExampleGen(
             target = artifact_utils.get_split_uri([examples], split)
             for name, path in sources.items():
                 _copy(pipeline, f"{name}/{split}", os.path.join(path, pattern), target, name)
-    if spans:
-        logging.info("Spans %s are learned from", ", ".join(map(str, spans)))
 
 
 def _copy(pipeline: beam.Pipeline, label: str, pattern: str, target: str, name: str) -> None:

@@ -14,6 +14,7 @@ from components.storage import paths
 def ImportSchemaGen(
     schema: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.Schema],
     text: tfx.dsl.components.Parameter[str],
+    source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
     """Makes an artifact of a schema, `schema.pbtxt` of a data set.
 
@@ -23,6 +24,7 @@ def ImportSchemaGen(
     Raises:
         ConfigError: the text is no schema.
     """
+    del source_fingerprint  # part of the cache key only
     try:
         text_format.Parse(text, schema_pb2.Schema())
     except text_format.ParseError as error:

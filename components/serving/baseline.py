@@ -23,6 +23,7 @@ def Baseline(
     name: tfx.dsl.components.Parameter[str],
     version: tfx.dsl.components.Parameter[str],
     made_from: tfx.dsl.components.Parameter[str],
+    source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
     """Copies the served model `name`, and the data gate's report on the records behind it.
 
@@ -33,6 +34,7 @@ def Baseline(
     Raises:
         FileNotFoundError: the version is gone.
     """
+    del source_fingerprint  # part of the cache key only
     folder = paths.join(runtime.current().served, name)
     if version == NEWEST:
         found = versions.baseline_version(folder, made_from)

@@ -26,6 +26,7 @@ def Pusher(
     name: tfx.dsl.components.Parameter[str],
     pipeline: tfx.dsl.components.Parameter[str],
     made_from: tfx.dsl.components.Parameter[str],
+    source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
     """Pushes to `<served>/<name>/<version>/`, with the data report and the provenance in it.
 
@@ -33,6 +34,7 @@ def Pusher(
     properties of the artifact are those that TFX's gives: `pushed`, `pushed_destination`,
     `pushed_version`; `is_new` is 0 where the model was the newest version already.
     """
+    del source_fingerprint  # part of the cache key only
     if not (
         model_utils.is_model_blessed(model_blessing)
         and model_utils.is_infra_validated(infra_blessing)
