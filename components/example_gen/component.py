@@ -33,8 +33,8 @@ def ImportExampleGen(
     while training.
 
     Where `folder` holds `span-1/`, `span-2/`, …, the newest `window` (0: all) are copied, to files
-    whose names begin with that of the span. `patterns` is JSON, file patterns by split. `digest` stands
-    for what the files hold.
+    whose names begin with that of the span. `patterns` is JSON, file patterns by split. `digest`
+    stands for what the files hold.
 
     Raises:
         DataError: nothing matches a pattern, or a folder beside the spans could be taken for one.
