@@ -40,13 +40,18 @@ class RecordsSource:
     """Numbers of the newest spans, ascending, where `folder` holds `span-1/`, `span-2/`, … instead
     of the records themselves."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the records are there."""
+        return self.write is None or records.is_current(self.folder, self.digest)
+
     def ready(self) -> Path:
         """The folder, with the records in it.
 
         Raises:
             DataError: a picture or a mask cannot be used.
         """
-        if self.write is not None and not records.is_current(self.folder, self.digest):
+        if not self.is_ready:
             logging.info("Writing TFRecords to %s", self.folder)
             self.write()
         return self.folder

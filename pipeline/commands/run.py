@@ -4,14 +4,18 @@ Beam runs in this process, ML Metadata is a file of SQLite's.
 """
 
 import argparse
+import tempfile
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 
+import schemas
 from components.storage import paths
 from pipeline import doctor, door, terminal
 from pipeline.commands import arguments as shared
+from pipeline.config import PipelineConfig
+from pipeline.environment import Environment
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +54,8 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         f"Everything a run writes is below {environment.root}; the log is {log}", highlight=False
     )
     with terminal.redirected_to(log) as console, terminal.step_lines(console):
-        if not arguments.dry_run:
+        if not arguments.dry_run and not source.is_ready:
+            _require_fitting_weights(config, environment, description.dataset)
             source.ready()
         # Imported here: TFX takes half a minute, and all that can be wrong with the arguments or
         # the data has been said before.
@@ -67,4 +72,30 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
             use_cache=not arguments.no_cache,
             dry_run=arguments.dry_run,
             console=console,
+        )
+
+
+def _require_fitting_weights(
+    config: PipelineConfig, environment: Environment, dataset: schemas.Dataset
+) -> None:
+    """Loads the initial weights into the network, before pictures are converted for hours.
+
+    The step of that name does it for the run; it comes after the conversion.
+
+    Raises:
+        ConfigError: they do not fit the network; both sides are named.
+    """
+    if config.initial_weights.source is None:
+        return
+    # Imported here: Keras takes ten seconds.
+    from components.initial_weights import artifact
+
+    with tempfile.TemporaryDirectory() as folder:
+        artifact.write(
+            folder,
+            config.initial_weights,
+            config.model.arguments(dataset.num_classes, config.data.canvas_size),
+            class_names=dataset.class_names,
+            served=environment.served,
+            name=config.name,
         )

@@ -53,6 +53,13 @@ def arguments(shared_data):
     )
 
 
+def test_weights_that_do_not_fit_fail_before_any_data_is_converted(checkout, arguments):
+    done = checkout.run(*arguments, "--set", "model.width_multiplier=1.0")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "of shape" in done.stdout and "model.ckpt-30000" in done.stdout
+    assert not list((checkout.output / "data").glob("*"))
+
+
 def test_a_run_killed_in_training_goes_on_and_pushes(checkout, arguments):
     seen = checkout.run_and_kill(*arguments, when="step 4/6")
     assert "step 4/6" in seen
