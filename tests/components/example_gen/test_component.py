@@ -1,4 +1,7 @@
-"""The import without a shuffle, beside TFX's own."""
+"""The import of records, beside TFX's own, and of several spans."""
+
+import json
+from pathlib import Path
 
 import apache_beam as beam
 import pytest
@@ -8,20 +11,22 @@ from tfx.components.example_gen.import_example_gen.executor import Executor
 from tfx.proto import example_gen_pb2
 from tfx.utils.proto_utils import proto_to_json
 
-from components.dataset.records import Record, write_records
-from components.example_gen.component import ImportExampleGen, ImportExampleGenExecutor
+from components.dataset.records import FILENAME, Record, write_records
+from components.errors import DataError
+from components.example_gen.component import ImportExampleGen
+from components.runtime import Runtime
 
 COUNTS = {"train": 7, "val": 3}
+PATTERNS = {"train": "train-*", "val": "val-*"}
 RUNNER = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("records") / "span-1"
+def write(folder: Path, name: str = "", shards: int = 2) -> None:
+    """Writes records whose names begin with `name`."""
     splits = {
         split: [
             Record(
-                filename=f"{split}{index}",
+                filename=f"{name}{split}{index}",
                 image=bytes([index]) * 100,
                 image_format="png",
                 label=b"label",
@@ -32,19 +37,62 @@ def folder(tmp_path_factory):
         ]
         for split, count in COUNTS.items()
     }
-    write_records(folder, splits, source="test", shards=2)
-    return folder.parent
+    write_records(folder, splits, source="test", shards=shards)
 
 
-def execute(executor, folder, out):
-    """Runs the executor; gives the artifact it has filled and the pipeline it has run."""
-    # Patterns as the driver hands them over, with the span put in.
-    splits = [example_gen_pb2.Input.Split(name=name, pattern=f"span-1/{name}-*") for name in COUNTS]
+def ingest(folder: Path, out: Path, window: int = 0, patterns: dict = PATTERNS):
     examples = tfx.types.standard_artifacts.Examples()
     examples.uri = str(out)
-    pipeline = beam.Pipeline(argv=[RUNNER])
-    context = executor.Context(make_beam_pipeline_fn=lambda: pipeline)
-    executor(context).Do(
+    runtime = Runtime(
+        served="", training_states="", beam_options={"ImportExampleGen": (RUNNER,)}
+    )
+    with runtime.handed_on():
+        ImportExampleGen.EXECUTOR_SPEC.executor_class._FUNCTION(
+            examples=examples,
+            folder=str(folder),
+            patterns=json.dumps(patterns),
+            window=window,
+            digest="any",
+        )
+    return examples
+
+
+def read(examples, split: str, files: str = "*") -> list[bytes]:
+    names = sorted(tf.io.gfile.glob(f"{examples.uri}/Split-{split}/{files}"))
+    return [record.numpy() for record in tf.data.TFRecordDataset(names, "GZIP")]
+
+
+def names(records: list[bytes]) -> list[str]:
+    features = [tf.train.Example.FromString(record).features.feature for record in records]
+    return [feature[FILENAME].bytes_list.value[0].decode() for feature in features]
+
+
+# === One folder ===
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain") / "records"
+    write(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ours(folder, tmp_path_factory):
+    return ingest(folder, tmp_path_factory.mktemp("ours"))
+
+
+@pytest.fixture(scope="module")
+def original(folder, tmp_path_factory):
+    """What TFX's executor makes of the same files."""
+    splits = [
+        example_gen_pb2.Input.Split(name=name, pattern=pattern)
+        for name, pattern in PATTERNS.items()
+    ]
+    examples = tfx.types.standard_artifacts.Examples()
+    examples.uri = str(tmp_path_factory.mktemp("original"))
+    context = Executor.Context(make_beam_pipeline_fn=lambda: beam.Pipeline(argv=[RUNNER]))
+    Executor(context).Do(
         {},
         {"examples": [examples]},
         {
@@ -55,72 +103,58 @@ def execute(executor, folder, out):
             "output_file_format": example_gen_pb2.FORMAT_TFRECORDS_GZIP,
         },
     )
-    return examples, pipeline
+    return examples
 
 
-def before_writing(pipeline) -> set[str]:
-    """The kinds of all transforms that records pass on their way to the writers."""
-    waiting = []
+@pytest.mark.parametrize("split", COUNTS)
+def test_a_split_holds_what_it_holds_with_the_executor_of_tfx(ours, original, split):
+    assert len(read(ours, split)) == COUNTS[split]
+    assert sorted(read(ours, split)) == sorted(read(original, split))
 
-    class Writers(beam.pipeline.PipelineVisitor):
-        def visit_transform(self, applied):
-            if applied.full_label.endswith("/WriteBundles"):
-                waiting.append(applied)
 
-    pipeline.visit(Writers())
-    assert len(waiting) == len(COUNTS)
-    kinds = set()
-    while waiting:
-        for records in waiting.pop().main_inputs.values():
-            if records.producer:
-                kinds.add(type(records.producer.transform).__name__)
-                waiting.append(records.producer)
-    return kinds
+def test_the_artifact_says_of_splits_and_payload_what_tfx_says(ours, original):
+    assert json.loads(ours.split_names) == json.loads(original.split_names)
+    formats = [made.get_string_custom_property("payload_format") for made in (ours, original)]
+    assert formats == ["FORMAT_TF_EXAMPLE"] * 2
+    assert ours.get_string_custom_property("spans") == ""
+
+
+def test_records_keep_the_order_of_their_files(tmp_path):
+    write(tmp_path / "in", shards=1)
+    examples = ingest(tmp_path / "in", tmp_path / "out")
+    assert names(read(examples, "train")) == [f"train{index}" for index in range(7)]
+
+
+def test_a_pattern_that_nothing_matches_is_an_error(folder, tmp_path):
+    with pytest.raises(DataError, match=r"matching .*/valid-\*; got none; to fix"):
+        ingest(folder, tmp_path, patterns=PATTERNS | {"val": "valid-*"})
+
+
+# === Spans ===
 
 
 @pytest.fixture(scope="module")
-def ours(folder, tmp_path_factory):
-    return execute(ImportExampleGenExecutor, folder, tmp_path_factory.mktemp("ours"))
+def spans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("spans")
+    for number in (2, 10, 1):
+        write(folder / f"span-{number}", f"{number}/", shards=1)
+    return folder
 
 
-@pytest.fixture(scope="module")
-def original(folder, tmp_path_factory):
-    return execute(Executor, folder, tmp_path_factory.mktemp("original"))
+@pytest.mark.parametrize(("window", "numbers"), [(0, [1, 2, 10]), (2, [2, 10])])
+def test_the_newest_spans_are_ingested_each_in_its_order(spans, tmp_path, window, numbers):
+    examples = ingest(spans, tmp_path, window)
+    assert examples.get_string_custom_property("spans") == ", ".join(map(str, numbers))
+    for split, count in COUNTS.items():
+        for number in numbers:
+            found = names(read(examples, split, f"span-{number}-*"))
+            assert found == [f"{number}/{split}{index}" for index in range(count)]
+        files = [path.name for path in (tmp_path / f"Split-{split}").iterdir()]
+        assert {name.split("-0")[0] for name in files} == {f"span-{n}" for n in numbers}
 
 
-def test_splits_hold_what_they_hold_with_the_executor_of_tfx(ours, original):
-    content = [
-        {
-            split: sorted(
-                record.numpy()
-                for record in tf.data.TFRecordDataset(
-                    tf.io.gfile.glob(f"{examples.uri}/Split-{split}/data_tfrecord-*-of-*.gz"),
-                    "GZIP",
-                )
-            )
-            for split in COUNTS
-        }
-        for examples, _ in (ours, original)
-    ]
-    assert content[0] == content[1]
-    assert {split: len(records) for split, records in content[0].items()} == COUNTS
-
-
-def test_artifact_says_what_it_says_with_the_executor_of_tfx(ours, original):
-    mine, theirs = (examples.mlmd_artifact for examples, _ in (ours, original))
-    assert mine.properties == theirs.properties
-    assert mine.custom_properties == theirs.custom_properties
-    assert mine.custom_properties["payload_format"].string_value == "FORMAT_TF_EXAMPLE"
-
-
-def test_nothing_gathers_the_records_before_they_are_written(ours, original):
-    # A group by key holds all records; Beam's local runner has no other place than memory.
-    assert "GroupByKey" in before_writing(original[1])
-    assert "GroupByKey" not in before_writing(ours[1])
-
-
-def test_component_is_the_one_of_tfx_but_for_its_executor():
-    component = ImportExampleGen(input_base="records")
-    assert component.id == "ImportExampleGen"
-    assert component.executor_spec.executor_class is ImportExampleGenExecutor
-    assert component.driver_class is tfx.components.ImportExampleGen.DRIVER_CLASS
+def test_a_folder_that_could_be_taken_for_a_span_is_an_error(tmp_path):
+    for name in ("span-1", "span-02"):
+        write(tmp_path / "in" / name)
+    with pytest.raises(DataError, match="got span-02 beside them"):
+        ingest(tmp_path / "in", tmp_path / "out")
