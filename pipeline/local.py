@@ -86,6 +86,11 @@ def run(
             f"expected that the steps before {from_node} ran whole when this output was last run; "
             f"got {str(error).rstrip('.')}; to fix, run them first, without --from-node"
         ) from error
+    except SystemExit as error:  # As Beam's parser of options ends a process.
+        raise ConfigError(
+            f"expected options that Beam takes under beam in the environment {environment.name}; "
+            "got others; to fix, see the last lines of the log, which name them"
+        ) from error
     steps = metadata.latest_run(metadata.open_store(connection), config.pipeline_name, since=before)
     summary.conclude(console, steps, environment, serving_dir)
 
