@@ -131,3 +131,21 @@ def test_options_need_no_heavy_imports():
         "assert not {'keras', 'tensorflow', 'numpy', 'tfx'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["initial_weights", "initial_weights_scope", "epochs"])
+def test_unknown_names_are_refused(name):
+    with pytest.raises(ValueError, match=rf"expected training\.{name} to be one of steps, "):
+        TrainingOptions(**{name: 1})
+
+
+def test_all_faults_come_at_once():
+    with pytest.raises(ValueError) as error:
+        TrainingOptions(steps=-1, batch_size="16", flip="yes", epochs=3)
+    lines = str(error.value).split("\n")
+    for name in ("steps", "batch_size", "flip", "epochs"):
+        assert sum(f"training.{name} " in line for line in lines) == 1
+    assert len(lines) == 4
+    with pytest.raises(ValueError) as error:
+        TrainingOptions(steps=50, warmup_steps=60, scale_max=0.25, optimizer="adamw")
+    assert len(str(error.value).split("\n")) == 4

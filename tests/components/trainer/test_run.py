@@ -16,11 +16,15 @@ import tensorflow_transform as tft
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import schemas
+from components import runtime
 from components.dataset import records
 from components.dataset.sample import rendering as sample
 from components.errors import ConfigError
+from components.initial_weights import artifact
+from components.initial_weights.options import InitialWeightsOptions
+from components.model_options import ModelOptions
 from components.trainer import distribution, input_fn
-from components.trainer.options import TrainingOptions
+from components.trainer.options import TrainerConfig, TrainingOptions
 from components.trainer.run import _augment, _compile
 from models import DeepLabV3Plus
 from models.checkpoints import save_checkpoint
@@ -74,37 +78,60 @@ def folder(tmp_path_factory) -> Path:
             config = {"canvas_size": CROP, "num_classes": dataset.num_classes,
                       "ignore_label": dataset.ignore_label}  # fmt: skip
             transform_graph(rendered, config, folder / "transform")
+    write_weights(folder / "random", folder)
     return folder
+
+
+def write_weights(target: Path, folder: Path, **chosen) -> None:
+    """The artifact of initial weights, as the pipeline has it before the Trainer starts."""
+    artifact.write(
+        str(target),
+        InitialWeightsOptions(**chosen),
+        ModelOptions(**MODEL, dropout=0.0).arguments(7, CROP),
+        class_names=schemas.load("sample").class_names,
+        served=str(folder / "served"),
+        name="deeplab",
+    )
 
 
 class Run:
     """One training with a folder of its own."""
 
-    def __init__(self, folder: Path, name: str, dropout: float = 0.0, **training):
+    def __init__(
+        self, folder: Path, name: str, dropout: float = 0.0, base_model: Path | None = None,
+        **training,
+    ):
         self.folder = folder / name
         self.folder.mkdir(exist_ok=True)
+        config = TrainerConfig(
+            dataset=schemas.load("sample"),
+            canvas_size=CROP,
+            model=ModelOptions(**MODEL, dropout=dropout),
+            training=TrainingOptions(**TRAINING | training),
+        )
         self._arguments = {
             "train_files": [str(folder / "train")],
             "eval_files": [str(folder / "val")],
             "transform_graph_path": str(folder / "transform" / "out"),
             "serving_model_dir": str(self.folder / "model"),
             "model_run_dir": str(self.folder / "run"),
-            "custom_config": {
-                "dataset": "sample",
-                "canvas_size": CROP,
-                "model": MODEL | {"dropout": dropout},
-                "training": TRAINING | training,
-                "training_dir": str(self.folder / "training"),
-            },
+            "base_model": str(base_model or folder / "random"),
+            "custom_config": {"config": config.to_json()},
         }
 
     def start(self, devices: int = 1, **environment: str) -> subprocess.Popen:
         path = self.folder / "arguments.json"
         path.write_text(json.dumps(self._arguments))
         script = Path(__file__).with_name("process.py")
+        place = runtime.Runtime(
+            served=str(self.folder / "served"),
+            training_states=str(self.folder / "training"),
+            beam_options={},
+        )
+        handed_on = {runtime.VARIABLE: place.model_dump_json()}
         return subprocess.Popen(
             [sys.executable, str(script), str(path), str(devices)],
-            env=os.environ | {"PYTHONPATH": os.getcwd(), **environment},
+            env=os.environ | {"PYTHONPATH": os.getcwd(), **handed_on, **environment},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -215,10 +242,12 @@ def shared(folder) -> dict:
         layer.momentum = 0.0
     model(np.random.default_rng(0).uniform(-1, 1, (8, CROP, CROP, 3)), training=True)
     save_checkpoint(model, folder / "initial" / "model.ckpt")
+    write_weights(
+        folder / "shared", folder, source=str(folder / "initial" / "model.ckpt"), scope="all"
+    )
     return {
+        "base_model": folder / "shared",
         "fine_tune_batch_norm": False,
-        "initial_weights": str(folder / "initial" / "model.ckpt"),
-        "initial_weights_scope": "all",
         "scale_min": 1.0,
         "scale_max": 1.0,
         "learning_rate": 1e-4,
@@ -241,8 +270,8 @@ def unchanged(folder, shared) -> Run:
     return run
 
 
-def test_no_steps_export_the_initial_weights(shared, unchanged):
-    initial = tf.train.load_checkpoint(shared["initial_weights"])
+def test_no_steps_export_the_initial_weights(folder, unchanged):
+    initial = tf.train.load_checkpoint(str(folder / "initial" / "model.ckpt"))
     kernel = initial.get_tensor("logits/semantic/weights")
     assert sum(np.array_equal(weights, kernel) for weights in unchanged.weights()) == 1
     assert "validation_mean_iou" not in unchanged.description()
