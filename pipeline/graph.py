@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tfx import v1 as tfx
 
 import schemas
-from components.data_gate.component import DataGate
+from components.data_gate.component import DataGate, DriftGate
 from components.evaluator.component import Evaluator
 from components.evaluator.config import eval_config
 from components.example_gen.component import ImportExampleGen
@@ -125,6 +125,12 @@ def create_pipeline(
     data_gate = DataGate(
         examples=examples,
         anomalies=example_validator.outputs["anomalies"],
+        dataset=description,
+        options=config.gate.model_dump_json(),
+        source_fingerprint=source_fingerprint("components.data_gate"),
+    )
+    drift_gate = DriftGate(
+        data_report=data_gate.outputs["data_report"],
         served_report=served.outputs["data_report"],
         dataset=description,
         options=config.gate.model_dump_json(),
@@ -144,8 +150,9 @@ def create_pipeline(
             "source_fingerprint": source_fingerprint("components.transform"),
         },
     )
-    # Everything that learns from or is measured on the data follows the gate through Transform.
+    # Everything that learns from or is measured on the data follows the gates through Transform.
     transform.add_upstream_node(data_gate)
+    transform.add_upstream_node(drift_gate)
     trainer = tfx.components.Trainer(
         run_fn="components.trainer.run.run_fn",
         examples=examples,
@@ -175,7 +182,7 @@ def create_pipeline(
         model=model,
         examples=examples,
         evaluation=evaluator.outputs["evaluation"],
-        data_report=data_gate.outputs["data_report"],
+        data_report=drift_gate.outputs["judged_report"],
         dataset=description,
         split=VAL,
         pictures=config.report.pictures,
@@ -194,7 +201,7 @@ def create_pipeline(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["blessing"],
-        data_report=data_gate.outputs["data_report"],
+        data_report=drift_gate.outputs["judged_report"],
         name=config.name,
         pipeline=config.pipeline_name,
         made_from=made_from,
@@ -211,6 +218,7 @@ def create_pipeline(
             statistics_gen,
             example_validator,
             data_gate,
+            drift_gate,
             transform,
             trainer,
             evaluator,

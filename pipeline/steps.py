@@ -17,6 +17,7 @@ ALL = (
     "StatisticsGen",
     "ExampleValidator",
     "DataGate",
+    "DriftGate",
     "Transform",
     "Trainer",
     "Evaluator",

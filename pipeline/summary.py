@@ -94,8 +94,8 @@ def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str,
     if "Trainer" in steps:
         run = _uri(steps, "Trainer", "model_run")
         places.append(("TensorBoard", f"tensorboard --logdir {run}"))
-    if "DataGate" in steps:
-        gate = _uri(steps, "DataGate", "data_report")
+    if "DriftGate" in steps:
+        gate = _uri(steps, "DriftGate", "judged_report")
         content = report.from_json(paths.read_text(paths.join(gate, report.FILE)))
         places += [("Data", str(source)) for source in content.sources]
         places += [("Drift", line) for line in content.drift]

@@ -33,7 +33,6 @@ _ANOMALIES_FILE = "SchemaDiff.pb"
 def DataGate(
     examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
     anomalies: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ExampleAnomalies],
-    served_report: tfx.dsl.components.InputArtifact[DataReport],
     data_report: tfx.dsl.components.OutputArtifact[DataReport],
     dataset: tfx.dsl.components.Parameter[str],
     options: tfx.dsl.components.Parameter[str],
@@ -42,9 +41,7 @@ def DataGate(
     """Fails the run on schema anomalies and on records that are not fit for training.
 
     Every record of every span is examined. Writes `components.data_gate.report`: which records
-    there are, what they measure, and what of the newest differs from `served_report`, the data
-    behind the served model, which is empty where nothing is served. `dataset` and `options` are
-    JSON.
+    there are and what they measure. `dataset` and `options` are JSON.
 
     Raises:
         DataError: naming features, splits, spans, records, reasons, and how to accept them.
@@ -68,6 +65,33 @@ def DataGate(
     )
     measured = report.Report(sources=sources)
     _check_findings(found, measured, description, allowed)
+    paths.write_text(paths.join(data_report.uri, report.FILE), measured.to_json())
+    for source in sources:
+        logging.info("The data gate let pass: %s", source)
+
+
+@tfx.dsl.components.component
+def DriftGate(
+    data_report: tfx.dsl.components.InputArtifact[DataReport],
+    served_report: tfx.dsl.components.InputArtifact[DataReport],
+    judged_report: tfx.dsl.components.OutputArtifact[DataReport],
+    dataset: tfx.dsl.components.Parameter[str],
+    options: tfx.dsl.components.Parameter[str],
+    source_fingerprint: tfx.dsl.components.Parameter[str],
+):
+    """Says what of the newest data differs from before, and fails the run if it is to.
+
+    Apart from the data gate, whose pass over all records need not be done again whenever another
+    model is served. `served_report` is that on the data behind the served model, empty where
+    nothing is served; `judged_report` is `data_report` with what was found.
+
+    Raises:
+        DataError: a distance is larger than allowed, and `gate.on_drift` is `stop`.
+    """
+    del source_fingerprint  # part of the cache key only
+    description = schemas.from_json(dataset)
+    allowed = GateOptions.from_json(options)
+    measured = report.from_json(paths.read_text(paths.join(data_report.uri, report.FILE)))
     served = paths.join(served_report.uri, report.FILE)
     drifted = drift(
         measured,
@@ -86,9 +110,7 @@ def DataGate(
     for line in drifted:
         logging.warning("%s", line)
     content = dataclasses.replace(measured, drift=drifted).to_json()
-    paths.write_text(paths.join(data_report.uri, report.FILE), content)
-    for source in sources:
-        logging.info("The data gate let pass: %s", source)
+    paths.write_text(paths.join(judged_report.uri, report.FILE), content)
 
 
 def _check_findings(

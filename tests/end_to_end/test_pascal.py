@@ -80,8 +80,9 @@ def test_a_run_killed_in_training_goes_on_and_pushes(checkout, arguments):
     assert len(checkout.pushed()) == 1
     assert not list((checkout.output / "training").glob("*/*"))
     artifacts = [artifact.type for artifact in checkout.store().get_artifacts()]
-    # Beside the candidate: the weights it began with, and a baseline, which is empty.
-    made = {"Model": 3, "deeplab.DataReport": 2}
+    # Beside the candidate: the weights it began with, and a baseline, which is empty. Reports of
+    # both gates, and of what is served, empty too.
+    made = {"Model": 3, "deeplab.DataReport": 3}
     for kind in ("Examples", "Schema", "TransformGraph", "Model", "ModelRun", "ModelEvaluation",
                  "ModelBlessing", "InfraBlessing", "deeplab.DataReport", "deeplab.PicturesPage",
                  "PushedModel"):  # fmt: skip

@@ -73,7 +73,7 @@ def run(checkout, shared_data, folder, *assignments, weights=None):
         *(word for change in changes for word in ("--set", change)),
     )
     steps = metadata.latest_run(open_metadata(output))
-    gate = steps["DataGate"].outputs.get("data_report")
+    gate = steps["DriftGate"].outputs.get("judged_report") if "DriftGate" in steps else None
     text = Path(gate[0].uri, report.FILE).read_text() if gate else None
     return done, steps, report.from_json(text) if text else None
 
