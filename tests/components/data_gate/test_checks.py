@@ -9,10 +9,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.data_gate.checks import check_record, drift, repeated
-from components.data_gate.options import GateOptions
+from components.data_gate.checks import check_record, record_digest, repeated
 from components.dataset.examination.findings import Finding
-from components.dataset.examination.measures import NOTHING, measure
+from components.dataset.examination.measures import NOTHING
 from components.dataset.records import FILENAME, HEIGHT, IMAGE, LABEL, Record
 
 
@@ -162,6 +161,12 @@ def test_a_record_without_a_name_can_still_be_reported(serialized):
     assert check(serialized).filename == "(record without a name)"
 
 
+def test_what_a_record_adds_to_a_digest_depends_on_every_byte():
+    digests = {record_digest(each) for each in (record(), record(height=21), record(image=PNG))}
+    assert len(digests) == 3 and all(0 <= digest < 2**128 for digest in digests)
+    assert record_digest(record()) in digests
+
+
 # === All records together ===
 
 
@@ -205,44 +210,3 @@ def test_what_is_repeated_is_named_whatever_the_order(places, what, expected):
     for seed in range(4):
         shuffled = random.Random(seed).sample(places, len(places))
         assert repeated(shuffled, what) == expected
-
-
-def measured(value: int, label: int, side: int = 64):
-    image = np.full((side, side, 3), value, np.uint8)
-    return measure(image, np.full((side, side), label, np.uint8))
-
-
-def drifted(splits, old=None, **limits):
-    return drift(splits, old, GateOptions(**limits), num_classes=3, ignore_label=255)
-
-
-def test_splits_that_are_alike_have_not_drifted():
-    splits = {"train": measured(100, 1), "val": measured(100, 1)}
-    assert drifted(splits) == drifted(splits, splits) == []
-    zero = {f"max_{name}_distance": 0 for name in ("class", "size", "brightness")}
-    assert drifted(splits, splits, **zero) == []
-
-
-def test_skew_is_between_the_splits_and_says_how_much_and_what_is_allowed():
-    splits = {"train": measured(100, 1), "val": measured(100, 2)}
-    assert drifted(splits, max_class_distance=0.25) == [
-        "skew of the training against the validation split: class distance 1.000, at most 0.25"
-    ]
-    assert drifted(splits, max_class_distance=1) == []
-
-
-def test_drift_is_of_each_split_against_that_of_before():
-    old = {"train": measured(100, 1), "val": measured(100, 1)}
-    splits = {"train": measured(250, 1), "val": measured(250, 1, side=512)}
-    against = "against the data behind the last blessed model"
-    assert drifted(splits, old) == [
-        "skew of the training against the validation split: size distance 1.000, at most 0.2",
-        f"drift of the train split {against}: brightness distance 1.000, at most 0.2",
-        f"drift of the val split {against}: size distance 1.000, at most 0.2",
-        f"drift of the val split {against}: brightness distance 1.000, at most 0.2",
-    ]
-
-
-def test_a_split_that_there_was_not_before_has_not_drifted():
-    splits = {"train": measured(100, 1), "val": measured(100, 1)}
-    assert drifted(splits | {"new": measured(250, 2)}, splits) == []

@@ -84,5 +84,6 @@ def test_what_can_be_accepted_is_accepted_and_nothing_else():
 
 @pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
 def test_limits_outside_of_0_to_1_are_refused(limit):
-    with pytest.raises(ValueError, match=r"expected gate\.max_size_distance in \[0, 1\]; got"):
+    expected = rf"expected gate\.max_size_distance to be a number in \[0, 1\]; got {limit}; to fix"
+    with pytest.raises(ValueError, match=expected):
         GateOptions(max_size_distance=limit)
