@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 import schemas
-from pipeline.cli import REPOSITORY
 
+_REPOSITORY = Path(__file__).resolve().parent.parent
 _CROP = 513
 _JOBS = ("official", "conversion", "conversion, 2 workers", "checks", "transform")
 
@@ -231,7 +231,7 @@ def main() -> None:
                             *(sys.executable, "-m", "benchmarks.dataset_build"),
                             *("--source", folder, "--job", job),
                         ],
-                        cwd=REPOSITORY,
+                        cwd=_REPOSITORY,
                         stdout=subprocess.PIPE,
                         text=True,
                         check=True,

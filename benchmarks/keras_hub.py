@@ -15,13 +15,14 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.cli import REPOSITORY
 
+_REPOSITORY = Path(__file__).resolve().parent.parent
 _CLASSES = 21
 _NETWORKS = ("keras_hub", "ours, stride 16", "ours, stride 32")
 
@@ -114,7 +115,7 @@ def main() -> None:
                     *("--size", str(arguments.size), "--batch", str(arguments.batch)),
                     *("--steps", str(arguments.steps)),
                 ],
-                cwd=REPOSITORY,
+                cwd=_REPOSITORY,
                 stdout=subprocess.PIPE,
                 text=True,
                 check=True,

@@ -9,7 +9,6 @@ the pipeline's process during each step.
 """
 
 import argparse
-import dataclasses
 import subprocess
 import sys
 import tempfile
@@ -25,9 +24,9 @@ import schemas
 from components import metadata as lineage
 from components.dataset.source import find_records
 from pipeline import recipes
-from pipeline.cli import REPOSITORY
 from pipeline.config import override
 
+_REPOSITORY = Path(__file__).resolve().parent.parent
 _BATCH_SIZE = 12
 
 
@@ -88,11 +87,7 @@ def bare(pictures: int, passes: int, records: str) -> None:
         .map(lambda image, label: augmentation.pad_to(image, label, crop, dataset.ignore_label))
         .batch(8).prefetch(tf.data.AUTOTUNE)
     )  # fmt: skip
-    model = DeepLabV3Plus(
-        num_classes=dataset.num_classes,
-        input_shape=(crop, crop, 3),
-        **dataclasses.asdict(config.model),
-    )
+    model = DeepLabV3Plus(**config.model.arguments(dataset.num_classes, crop))
     optimizer = optimization.build_optimizer(options, model)
     model.compile(
         optimizer,
@@ -113,7 +108,7 @@ def _timed(command: list[str]) -> tuple[float, list[tuple[float, float]]]:
     """Seconds of a command, and `(unix time, resident MB)` every fifth of a second."""
     start = time.time()
     process = psutil.Popen(
-        command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=_REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     samples = []
     while process.poll() is None:
@@ -159,12 +154,13 @@ def main() -> None:
         )
         seconds, samples = _timed(
             [
-                *(sys.executable, str(REPOSITORY / "local_runner.py"), "--output", folder),
+                *(sys.executable, str(_REPOSITORY / "local_runner.py"), "--output", folder),
                 *("--data-dir", str(records)),
                 *(word for assignment in assignments for word in ("--set", assignment)),
             ]
         )
-        store = lineage.open_store(str(Path(folder, "metadata.sqlite")))
+        connection = lineage.connection(f"sqlite:{Path(folder, 'metadata.sqlite')}")
+        store = lineage.open_store(connection)
         steps = sorted(lineage.latest_run(store).values(), key=lambda step: step.execution_id)
     console.print(
         f"{arguments.pictures} pictures, {arguments.passes} passes: pipeline {seconds:.0f} s, "
