@@ -98,7 +98,11 @@ class Run:
     """One training with a folder of its own."""
 
     def __init__(
-        self, folder: Path, name: str, dropout: float = 0.0, base_model: Path | None = None,
+        self,
+        folder: Path,
+        name: str,
+        dropout: float = 0.0,
+        base_model: Path | None = None,
         **training,
     ):
         self.folder = folder / name
