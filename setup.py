@@ -10,7 +10,9 @@ setup(
     # What the code imports, in ranges that hold both lanes of the lock.
     install_requires=[
         "absl-py>=1.4",
+        "annotated-types>=0.6",
         "apache-beam>=2.61,<3",
+        "google-crc32c>=1.1",
         "grimp>=3",
         "h5py>=3",
         "jinja2>=3",
@@ -21,6 +23,7 @@ setup(
         "protobuf>=4.25,<7",
         "psutil>=5",
         "pydantic>=2,<3",
+        "pyyaml>=5.4",
         "rich>=13",
         "scipy>=1.12,<2",
         "tensorflow>=2.16,<2.22",

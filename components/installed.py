@@ -14,8 +14,10 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 PACKAGES = (
     "PIL",
     "absl",
+    "annotated_types",
     "apache_beam",
     "google.protobuf",
+    "google_crc32c",
     "grimp",
     "h5py",
     "jinja2",
@@ -31,6 +33,7 @@ PACKAGES = (
     "tensorflow_model_analysis",
     "tensorflow_transform",
     "tfx",
+    "yaml",
 )
 """All that the code imports beyond the standard library and itself."""
 

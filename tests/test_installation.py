@@ -135,7 +135,9 @@ def test_the_wheel_has_the_command(wheel):
 # === Installed, and run from an empty folder ===
 
 COMMANDS = [
-    ["-m", "local_runner", "--dry-run", "--output", "output"],
+    ["-m", "local_runner", "--dry-run"],
+    ["-m", "pipeline", "doctor"],
+    ["-m", "kubeflow_runner", "--dry-run"],
     ["-m", "components.dataset", "build", "--help"],
 ]
 """After `python`; each ends well and writes nothing outside the current folder."""

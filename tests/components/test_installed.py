@@ -14,6 +14,9 @@ from tests.conftest import REPOSITORY
 
 ENTRIES = {
     "-m components.dataset": ["components/dataset/__init__.py", "components/dataset/__main__.py"],
+    "-m pipeline": ["pipeline/__init__.py", "pipeline/__main__.py"],
+    "local_runner.py": ["local_runner.py"],
+    "kubeflow_runner.py": ["kubeflow_runner.py"],
 }
 """What a person types after `python3`, and the files that are read before the check."""
 
