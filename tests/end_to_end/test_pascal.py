@@ -118,6 +118,18 @@ def test_an_identical_run_trains_nothing_and_pushes_nothing(checkout, arguments)
     assert checkout.pushed() == before
 
 
+def test_a_model_that_is_served_is_judged_anew_and_not_pushed_twice(checkout, arguments):
+    before = checkout.pushed()
+    done = checkout.run(*arguments, "--set", "evaluation.min_mean_iou=0.21")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "This very model is served already" in done.stdout and "nothing new" in done.stdout
+    states = {node: step.state for node, step in checkout.steps().items()}
+    assert {node for node, state in states.items() if state == "complete"} == {
+        "Evaluator", "Report", "Pusher",
+    }  # fmt: skip
+    assert checkout.pushed() == before
+
+
 def test_another_environment_voids_no_cache(checkout, arguments, tmp_path):
     """Another engine, image and amount of free disk: what is computed is the same."""
     place = tmp_path / "other.toml"
