@@ -21,7 +21,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _CLASSES = 21
 _NETWORKS = ("keras_hub", "ours, stride 16", "ours, stride 32")

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
+import pydantic
 from pydantic import Field
 
 from components.options import Options
@@ -77,15 +78,9 @@ class ModelOptions(Options):
             "input_shape": (canvas_size, canvas_size, 3),
         }
 
-    def check(self, num_classes: int, canvas_size: int) -> None:
-        """Refuses a network that cannot be built, without building it.
-
-        Raises:
-            ValueError: a line for each fault.
-        """
-        try:
-            check_options(**self.arguments(num_classes, canvas_size))
-        except ValueError as error:
-            raise ValueError(
-                "\n".join(f"{self.SECTION}: {line}" for line in str(error).split("\n"))
-            ) from error
+    @pydantic.model_validator(mode="after")
+    def _can_be_built(self):
+        """Refuses a network that cannot be, without building it."""
+        # Any number of classes and any size of pictures: the data set and the canvas have theirs.
+        check_options(**self.arguments(num_classes=2, canvas_size=None))
+        return self

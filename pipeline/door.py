@@ -29,10 +29,11 @@ class Description:
 
 
 def describe(config: PipelineConfig, environment: Environment) -> Description:
-    """Reads the description of the data set and checks the network against it.
+    """Reads the description of the data set and checks the configuration against it.
 
     Raises:
-        ConfigError: no network can have these options for these classes.
+        ConfigError: there are weights for another number of classes, or the code lies where TFX
+            cannot read it.
         DatasetError: there is no such data set, or its description is wrong.
     """
     if paths.has_glob(str(_CHECKOUT)):
@@ -42,18 +43,14 @@ def describe(config: PipelineConfig, environment: Environment) -> Description:
         )
     name = config.data.dataset
     dataset = schemas.load(name, environment.schemas)
-    try:
-        config.model.check(dataset.num_classes, config.data.canvas_size)
-        _check_class_weights(config, dataset)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+    _check_class_weights(config, dataset)
     return Description(dataset=dataset, schema=schemas.schema_text(name, environment.schemas))
 
 
 def _check_class_weights(config: PipelineConfig, dataset: schemas.Dataset) -> None:
     weights = config.training.class_weights
     if isinstance(weights, tuple) and len(weights) != dataset.num_classes:
-        raise ValueError(
+        raise ConfigError(
             f"expected training.class_weights with {dataset.num_classes} numbers, one for each "
             f"class of {dataset.name}; got {len(weights)}; to fix, give as many"
         )
