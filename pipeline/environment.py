@@ -160,16 +160,19 @@ class Environment(_Section):
             ]
         return []
 
-    def require_cluster(self, data_source: str | None) -> None:
+    def require_cluster(self, data_source: str | None, weights_source: str | None = None) -> None:
         """Refuses what steps on other machines could not use.
 
         Args:
             data_source: the folder of the data, if one is given.
+            weights_source: path, address or name of the initial weights, likewise.
 
         Raises:
             ConfigError: a path is relative, or there is no image; all faults are named.
         """
         seen = self._paths() | ({} if data_source is None else {"data.source": data_source})
+        if weights_source is not None and "/" in weights_source:  # A name has none.
+            seen["initial_weights.source"] = weights_source
         faults = [
             f"expected {field} to be an absolute path or a bucket's address, for the steps run on "
             f"other machines; got {value}; to fix, write it in full"

@@ -43,7 +43,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         arguments, root=arguments.pipeline_root, image=arguments.image
     )
     output = Path(paths.absolute(arguments.output))
-    environment.require_cluster(data_source=config.data.source)
+    environment.require_cluster(config.data.source, config.initial_weights.source)
     description = door.describe(config, environment)
     # A compiled file takes no space to speak of; what the run needs, the cluster must have.
     doctor.require_healthy(doctor.examine_machine(output, min_free_disk_gb=0.1))

@@ -111,6 +111,10 @@ def test_too_little_disk(checkout, tmp_path):
         (["--pipeline-root", "runs"], "expected root to be an absolute path"),
         (["--pipeline-root", "gs://b/x*"], "expected root without * ? [ ]"),
         (["--data-dir", "records"], "expected data.source to be an absolute path"),
+        (
+            ["--checkpoint", "a/model.ckpt"],
+            "expected initial_weights.source to be an absolute path",
+        ),
         (["--image", "Not An Image"], "expected image to be a container image"),
         (["--environment", "local"], "expected an image for steps run on other machines"),
     ],
