@@ -10,7 +10,9 @@ from tests.conftest import REPOSITORY
 SCRIPT = """
 import json, pathlib, sys
 from components.fingerprint import source_fingerprint
-modules = ("components.report", "components.trainer", "components.dataset.sample.rendering")
+modules = (
+    "components.report", "components.trainer", "models", "components.dataset.sample.rendering"
+)
 changed = {}
 before = {name: source_fingerprint(name) for name in modules}
 for file in sys.argv[1:]:
@@ -28,7 +30,12 @@ CHANGED = {
     "components/dataset/records.py": [
         "components.report", "components.trainer", "components.dataset.sample.rendering"
     ],
-    "models/head.py": ["components.trainer"],
+    # The Report knows the export's signatures, and these the network's variables.
+    "models/head.py": ["components.report", "components.trainer", "models"],
+    # How weights are found and fetched is reworded without training again.
+    "components/initial_weights/find.py": [],
+    "components/storage/downloads.py": [],
+    "components/initial_weights/loading.py": ["components.trainer"],
     "components/library_internals.py": ["components.trainer"],
     **{
         str(file.relative_to(REPOSITORY)): ["components.trainer"]

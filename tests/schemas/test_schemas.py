@@ -51,6 +51,15 @@ def test_available_lists_the_shipped_data_sets():
     assert schemas.available() == NAMES
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_descriptions_go_through_json_and_back(name):
+    loaded = schemas.load(name)
+    again = schemas.from_json(schemas.to_json(loaded))
+    assert again == loaded
+    assert schemas.to_json(again) == schemas.to_json(loaded)
+    assert (again.class_names, again.ignore_label) == (loaded.class_names, loaded.ignore_label)
+
+
 @pytest.mark.parametrize(("name", "num_classes"), [("ade20k", 151), ("pascal", 21), ("sample", 7)])
 def test_load_reads_classes_with_distinct_colors(name, num_classes):
     loaded = schemas.load(name)
