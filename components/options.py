@@ -78,13 +78,15 @@ def _faults(
             lines |= dict.fromkeys(message.split("\n"))
             continue
         name = str(found["loc"][0])
+        path = f"{cls.SECTION}.{name}" if cls.SECTION else name
         if name not in cls.model_fields:
             known = ", ".join(cls.model_fields)
             lines[fault(cls.SECTION, name, f"one of {known}", found["input"], "correct it")] = None
             continue
         field = cls.model_fields[name]
-        if found["type"] == "missing":
-            line = f"expected {cls.SECTION}.{name}; got none; to fix, give {_wanted(field)}"
+        # Deeper ones are parts of a value that came, as the third number of a list of two.
+        if found["type"] == "missing" and len(found["loc"]) == 1:
+            line = f"expected {path}; got none; to fix, give {_wanted(field)}"
         else:
             default = (
                 ""

@@ -162,7 +162,8 @@ def override(config: PipelineConfig, assignments: list[str]) -> PipelineConfig:
 
     Args:
         config: where to start from.
-        assignments: `path=value`, the value as JSON; what is no JSON is taken as a string.
+        assignments: `path=value`, the value as JSON; what is no JSON is taken as a string, and so
+            is a number where the recipe has a string.
 
     Raises:
         ConfigError: a line for each path that is unknown and each value that does not fit.
@@ -188,9 +189,12 @@ def override(config: PipelineConfig, assignments: list[str]) -> PipelineConfig:
             )
             continue
         try:
-            section[leaf] = json.loads(text)
+            value = json.loads(text)
         except json.JSONDecodeError:
-            section[leaf] = text
+            value = text
+        # A name may consist of digits.
+        is_text = isinstance(section[leaf], str) and type(value) in (int, float)
+        section[leaf] = text if is_text else value
         given.add(path)
     follow(values, config.model_dump(), given)
     try:

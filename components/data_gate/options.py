@@ -15,7 +15,9 @@ class GateOptions(Options):
 
     SECTION: ClassVar[str] = "gate"
 
-    accept: tuple[str, ...] = ()
+    accept: Annotated[
+        tuple[str, ...], Field(description=f"a list of causes among {', '.join(ACCEPTABLE)}")
+    ] = ()
     """Causes that are reported but do not stop the run; see `findings` of the examination."""
 
     on_drift: Literal["stop", "warn"] = "warn"

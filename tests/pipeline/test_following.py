@@ -41,7 +41,6 @@ def give(config: PipelineConfig, **values) -> PipelineConfig:
 @pytest.mark.parametrize(("path", "value"), SINGLE)
 def test_one_value_that_is_right_by_itself_takes_one_try(recipe, path, value):
     config = override(recipes.get(recipe), [f"{path}={json.dumps(value)}"])
-    # Where nothing is trained, lengths are of no effect, but they are kept all the same.
     assert value_of(config, path) == value
     assert override(config, []) == config
 
