@@ -2,9 +2,12 @@
 
 import pytest
 
+import schemas
 from components.errors import ConfigError
-from pipeline import environment
-from pipeline.environment import Environment
+from components.storage import paths
+from pipeline import environment, recipes, steps
+from pipeline.environment import Beam, Environment, Resources
+from pipeline.graph import Inputs
 
 BELOW_ROOT = ("artifacts", "served", "training_states", "records")
 PATHS = ("root", *BELOW_ROOT)
@@ -27,7 +30,9 @@ def refusal(tmp_path, text: str, **changes) -> str:
 
 @pytest.mark.parametrize("name", environment.available())
 def test_those_that_ship_can_be_read(name):
-    assert environment.load(name).name == name
+    place = environment.load(name)
+    assert place.name == name
+    assert set(place.runtime().beam_options) == set(steps.ON_BEAM) <= set(steps.ALL)
 
 
 def test_local_and_kubeflow_ship_and_do_what_they_say():
@@ -157,6 +162,139 @@ def test_secrets_are_names_and_what_else_comes_is_not_printed(tmp_path, value):
     assert SECRET not in message
 
 
-def test_the_name_of_a_variable_is_a_secret_that_can_be_written_down(tmp_path):
+def test_the_name_of_a_variable_is_kept_and_never_what_it_holds(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     made = load(tmp_path, "root = 'x'\n[secrets]\nbucket = 'AWS_SECRET_ACCESS_KEY'")
     assert made.secrets == {"bucket": "AWS_SECRET_ACCESS_KEY"}
+    assert SECRET not in made.model_dump_json() + repr(made) + made.runtime().model_dump_json()
+
+
+# === What a run makes of it ===
+
+
+def test_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "root = 'out'\nserved = 's3://b/served'\nmetadata = 'sqlite:{root}/m'\nschemas = ['own']"
+    made = load(tmp_path, text).made_absolute()
+    assert (made.root, made.records) == (f"{tmp_path}/out", f"{tmp_path}/out/data")
+    assert (made.served, made.metadata) == ("s3://b/served", f"sqlite:{tmp_path}/out/m")
+    assert made.schemas == (f"{tmp_path}/own",)
+    assert made.made_absolute() == made
+
+
+@pytest.mark.parametrize("metadata", ["", *SERVERS])
+def test_other_metadata_is_no_path_to_make_absolute(tmp_path, metadata):
+    made = load(tmp_path, f"root = '/x'\nmetadata = '{metadata}'")
+    assert made.made_absolute() == made
+
+
+@pytest.mark.parametrize("field", [*PATHS, "metadata", "data.source"])
+def test_a_cluster_takes_no_relative_path(tmp_path, field):
+    value = "sqlite:near/it" if field == "metadata" else "near/it"
+    given = {"root": "/root", "image": "name:tag"}
+    given |= {} if field == "data.source" else {field: value}
+    if field == "root":
+        given |= {name: "/elsewhere" for name in BELOW_ROOT}
+    made = load(tmp_path, "\n".join(f"{key} = '{text}'" for key, text in given.items()))
+    with pytest.raises(ConfigError) as caught:
+        made.require_cluster(value if field == "data.source" else "/data")
+    (line,) = str(caught.value).split("\n")
+    assert line.startswith(f"expected {field} to be an absolute path or a bucket's address, ")
+    assert "got near/it; to fix" in line
+
+
+def test_a_cluster_needs_an_image_and_all_that_is_missing_is_named(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "root = 'near'").require_cluster("data")
+    lines = str(caught.value).split("\n")
+    assert len(lines) == len(PATHS) + 2
+    assert lines[-1].startswith("expected an image for steps run on other machines; got none")
+
+
+@pytest.mark.parametrize("source", [None, "/data", "gs://bucket/data"])
+def test_a_cluster_takes_absolute_paths_and_addresses_and_schemas_from_here(tmp_path, source):
+    text = "root = 's3://b'\nserved = '/mnt/served'\nimage = 'name'\nschemas = ['own']"
+    load(tmp_path, text).require_cluster(source)
+
+
+def test_options_of_beam_are_those_of_the_step_or_of_all(tmp_path):
+    text = """
+        root = "/r"
+        [beam]
+        options = ["--runner=FlinkRunner"]
+        steps.Transform = ["--runner=DirectRunner", "--direct_num_workers=2"]
+    """
+    runtime = load(tmp_path, text).runtime()
+    assert (runtime.served, runtime.training_states) == ("/r/serving", "/r/training")
+    assert set(runtime.beam_options) == set(steps.ON_BEAM)
+    own = {"Transform": ("--runner=DirectRunner", "--direct_num_workers=2")}
+    expected = dict.fromkeys(steps.ON_BEAM, ("--runner=FlinkRunner",)) | own
+    assert runtime.beam_options == expected
+
+
+@pytest.mark.parametrize("place", ["options", "steps.DataGate"])
+def test_what_is_no_option_of_beam_is_refused(tmp_path, place):
+    message = refusal(tmp_path, f"root = 'x'\n[beam]\n{place} = ['runner=FlinkRunner']")
+    assert "expected options of Beam that start with --; got 'runner=FlinkRunner'; to" in message
+
+
+def test_a_step_without_resources_of_its_own_has_the_default(tmp_path):
+    made = load(tmp_path, "root = 'x'\n[resources]\ndefault.cpu = 2\nTrainer.gpus = 1")
+    assert made.resources_of("Pusher") == Resources(cpu=2)
+    assert made.resources_of("Trainer") == Resources(gpus=1)
+    assert load(tmp_path, "root = 'x'").resources_of("Trainer") == Resources()
+
+
+# === No result depends on it ===
+
+CHANGED = {
+    "name": "other",
+    "root": "/other",
+    "artifacts": "/a",
+    "served": "/b",
+    "training_states": "/c",
+    "records": "/d",
+    "metadata": "sqlite:/e",
+    "beam": Beam(options=("--runner=FlinkRunner",)),
+    "image": "name:tag",
+    "resources": {"Trainer": Resources(gpus=8)},
+    "schemas": ("/f",),
+    "min_free_disk_gb": 9.0,
+    "secrets": {"bucket": "TOKEN"},
+}
+
+
+def test_every_field_is_changed_below():
+    assert CHANGED.keys() == Environment.model_fields.keys()
+
+
+@pytest.mark.parametrize("field", CHANGED)
+def test_what_a_run_is_made_from_does_not_depend_on_where_it_happens(field):
+    def made_from(made: Environment) -> str:
+        with made.runtime().handed_on():
+            inputs = Inputs(
+                dataset=schemas.load("sample"),
+                schema="",
+                records=paths.join(made.records, "sample"),
+                records_digest="digest",
+            )
+            return inputs.made_from(recipes.get("sample"))
+
+    local = environment.load("local")
+    other = local.model_copy(update={field: CHANGED[field]})
+    assert other != local
+    assert made_from(other) == made_from(local)
+
+
+@pytest.mark.parametrize("change", [{"records_digest": "b"}, {"weights_digest": "b"}])
+def test_what_a_run_is_made_from_depends_on_what_it_builds_on(change):
+    given = {"dataset": schemas.load("sample"), "schema": "", "records": "x"}
+    found = [Inputs(**given | each).made_from(recipes.get("sample")) for each in ({}, change)]
+    assert found[0] != found[1]
+
+
+def test_what_a_run_is_made_from_depends_on_the_configuration():
+    inputs = Inputs(dataset=schemas.load("sample"), schema="", records="x")
+    config = recipes.get("sample")
+    changed = config.replace(training=config.training.replace(learning_rate=0.1))
+    assert inputs.made_from(config) != inputs.made_from(changed)
