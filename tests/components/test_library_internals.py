@@ -83,6 +83,7 @@ def test_the_transform_step_analyses_sixteen_records_at_once(tmp_path):
     from tfx.components.transform.executor import Executor, TransformProcessor
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 
+    from components.runtime import Runtime
     from components.transform.component import TransformExecutor
 
     name = "_GetDesiredBatchSize"
@@ -106,9 +107,12 @@ def test_the_transform_step_analyses_sixteen_records_at_once(tmp_path):
     (tmp_path / schema.type_name / "schema.pbtxt").write_text(SCHEMA)
     module = tmp_path / "largest_batch.py"
     module.write_text(LARGEST_BATCH)
-    executor = TransformExecutor(
-        BaseBeamExecutor.Context(tmp_dir=str(tmp_path / "temp"), unique_id="1")
-    )
+    runner = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    runtime = Runtime(served="", training_states="", beam_options={"Transform": (runner,)})
+    with runtime.handed_on():
+        executor = TransformExecutor(
+            BaseBeamExecutor.Context(tmp_dir=str(tmp_path / "temp"), unique_id="1")
+        )
     executor.Do(
         {"examples": [examples], "schema": [schema]},
         {"transform_graph": [graph]},
