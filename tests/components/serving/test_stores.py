@@ -18,7 +18,9 @@ from tfx.utils import path_utils
 from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 import schemas
-from components.artifacts import PicturesPage
+from components.artifacts import DataReport, PicturesPage
+from components.data_gate import report
+from components.dataset.examination.measures import NOTHING
 from components.evaluator.config import eval_config
 from components.evaluator.options import EvaluationOptions
 from components.initial_weights.component import InitialWeights
@@ -145,17 +147,23 @@ def test_report(artifact, exported_model, stored_model, records, examples, tmp_p
         )
     evaluation = artifact(types.ModelEvaluation, "evaluation")
     paths.copy_tree(str(tmp_path / "evaluation"), evaluation.uri)
+    data_report = artifact(DataReport, "data_report")
+    paths.make_folder(data_report.uri)
+    content = report.Report(
+        sources=(report.Source(span=1, digest="ab" * 16, splits={"val": NOTHING}),)
+    )
+    paths.write_text(paths.join(data_report.uri, report.FILE), content.to_json())
     page = artifact(PicturesPage, "page")
     run(
         Report,
         model=stored_model,
         examples=records,
         evaluation=evaluation,
+        data_report=data_report,
         page=page,
-        dataset="sample",
+        dataset=schemas.to_json(schemas.load("sample")),
         split="val",
         pictures=2,
-        dataset_digest="",
         source_fingerprint="",
     )
     assert paths.list_folder(page.uri) == ["index.html", "predictions.png"]
