@@ -44,7 +44,14 @@ def Pusher(
     folder = paths.join(runtime.current().served, name)
     source = path_utils.serving_model_path(model.uri)
     version, identity = versions.newest_version(folder), versions.identity(source)
-    is_new = version is None or identity is None or versions.identity(version) != identity
+    known = versions.read_provenance(version) if version is not None else None
+    # Equal weights of other code or data are another version: it says what it was made from.
+    is_new = (
+        known is None
+        or known.made_from != made_from
+        or identity is None
+        or versions.identity(version) != identity
+    )
     if not is_new:
         logging.info("This very model is served already, as version %s", os.path.basename(version))
     else:
