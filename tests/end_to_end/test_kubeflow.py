@@ -23,7 +23,8 @@ def compiled(checkout):
 @pytest.fixture(scope="module")
 def planned(checkout):
     """The steps that a dry run of the local runner prints, and what each comes after."""
-    done = checkout.run("--dry-run")
+    # Apart from what other tests have pushed, which may be of other classes.
+    done = checkout.run("--dry-run", "--output", str(checkout.output.with_name("planned")))
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.partition("configuration")[0].splitlines()
     after = {}
