@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from components.errors import ConfigError
-from components.library_internals import BuiltBeforeFit
+from components.private_names import BuiltBeforeFit
 
 
 def build_strategy(name: str, batch_size: int) -> tf.distribute.Strategy:

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from components.library_internals import variable_index
+from components.private_names import variable_index
 from components.trainer.options import TrainingOptions
 from components.trainer.schedule import build_schedule
 

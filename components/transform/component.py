@@ -4,7 +4,7 @@ from tfx import v1 as tfx
 from tfx.components.transform.executor import Executor, TransformProcessor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 
-from components.library_internals import FixedTransformBatch, transform_processor
+from components.private_names import FixedTransformBatch, transform_processor
 from components.runtime import BeamOptions
 
 

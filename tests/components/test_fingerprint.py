@@ -36,7 +36,7 @@ CHANGED = {
     "components/initial_weights/find.py": [],
     "components/storage/downloads.py": [],
     "components/initial_weights/loading.py": ["components.trainer"],
-    "components/library_internals.py": ["components.trainer"],
+    "components/private_names.py": ["components.trainer"],
     **{
         str(file.relative_to(REPOSITORY)): ["components.trainer"]
         for file in (REPOSITORY / "components/trainer").glob("*.py")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.library_internals import BuiltBeforeFit, FixedTransformBatch, variable_index
+from components.private_names import BuiltBeforeFit, FixedTransformBatch, variable_index
 from tests.conftest import REPOSITORY
 
 
@@ -137,7 +137,7 @@ def test_no_other_file_uses_or_overrides_a_private_name_of_a_library():
     defined, functions, used = {}, {}, {}
     for package in ("benchmarks", "components", "models", "pipeline", "schemas"):
         for path in (REPOSITORY / package).rglob("*.py"):
-            if path.name == "library_internals.py":
+            if path.name == "private_names.py":
                 continue
             for node in ast.walk(ast.parse(path.read_text())):
                 place = f"{path.relative_to(REPOSITORY)}:{getattr(node, 'lineno', 0)}"

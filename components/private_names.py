@@ -1,6 +1,6 @@
 """All that we use of libraries below their public interface, each with its reason.
 
-A release of a library may rename any of it; `tests/components/test_library_internals.py` then says
+A release of a library may rename any of it; `tests/components/test_private_names.py` then says
 which, on the versions that are installed. Nothing heavy is imported here, for TFX's step and
 Keras' training each need one part only.
 """
