@@ -142,18 +142,6 @@ class PipelineConfig(Options):
         return f"{self.name}-{re.sub('[^a-z0-9]+', '-', self.data.dataset.lower())}"
 
 
-def from_dict(values: dict[str, Any]) -> PipelineConfig:
-    """Builds and checks a configuration from nested dictionaries.
-
-    Raises:
-        ConfigError: a line for each fault.
-    """
-    try:
-        return PipelineConfig(**values)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-
-
 def override(config: PipelineConfig, assignments: list[str]) -> PipelineConfig:
     """Changes single values, as `--set training.steps=100` does.
 

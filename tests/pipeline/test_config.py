@@ -10,7 +10,7 @@ import schemas
 from components.errors import ConfigError
 from pipeline import recipes
 from pipeline.commands import arguments
-from pipeline.config import PipelineConfig, from_dict, override
+from pipeline.config import PipelineConfig, override
 
 
 def parse(*words: str) -> PipelineConfig:
@@ -31,7 +31,7 @@ def test_recipes_hold_together(name):
 def test_recipes_go_through_json_and_back(name):
     config = recipes.get(name)
     again = PipelineConfig.from_json(config.to_json())
-    assert again == config == from_dict(config.model_dump()) == recipes.get(name)
+    assert again == config == PipelineConfig(**config.model_dump()) == recipes.get(name)
     assert hash(again) == hash(config)
     assert again.to_json() == config.to_json()
 
