@@ -16,10 +16,10 @@ from PIL import Image
 
 from components import texts
 from components.dataset.decoding.exif import UPRIGHT, orientation, turn_upright
-from components.dataset.decoding.image import decode_image
+from components.dataset.decoding.image import DAMAGED, decode_image
 from components.dataset.decoding.png import png_orientation
 from components.dataset.examination import findings
-from components.dataset.examination.image_files import JPEG, PNG, png_chunks
+from components.dataset.examination.image_files import JPEG, PNG, png_chunks, png_damage
 from components.dataset.limits import DEFAULT
 
 # No others are opened: Pillow would hand an EPS file to Ghostscript, which runs it as a program.
@@ -65,6 +65,8 @@ def opened(encoded: bytes, corrupt: str) -> Iterator[Image.Image]:
         warnings.simplefilter("ignore")
         try:
             if encoded.startswith(PNG):
+                if damage := png_damage(encoded):
+                    raise ProblemError(corrupt, f"{DAMAGED}: {damage}")
                 encoded = _without_metadata(encoded)
             with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
                 _check_size(image, encoded, corrupt)

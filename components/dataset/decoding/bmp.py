@@ -38,16 +38,27 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
 
     def colors() -> tf.Tensor:
         used = rows[:, : width * bits // 8]
-        return tf.reverse(tf.reshape(used, [height, width, bits // 8])[..., :3], [2])
+        blue_first = tf.reshape(used, [height, width, bits // 8])[..., :3]
+        return tf.cond(
+            is_from_below,
+            lambda: tf.reverse(blue_first, [0, 2]),
+            lambda: tf.reverse(blue_first, [2]),
+        )
 
     def indices() -> tf.Tensor:
-        indices = _unpacked(rows, tf.cast(bits, tf.int32))[:, :width]
-        return tf.gather(_palette(encoded, start, bits), tf.cast(indices, tf.int32))
+        palette = _palette(encoded, start, bits)
 
-    pixels = tf.cond(bits >= 24, colors, indices)
+        # Row by row: indices of 32 bits, which `gather` wants, of all would take more memory.
+        def colors_of_row(row: tf.Tensor) -> tf.Tensor:
+            stored = tf.where(is_from_below, height - 1 - row, row)
+            used = _unpacked(rows[stored], tf.cast(bits, tf.int32))[:width]
+            return tf.gather(palette, used)
+
+        of_row = tf.TensorSpec([None, 3], tf.uint8)
+        return tf.map_fn(colors_of_row, tf.range(height), fn_output_signature=of_row)
+
     is_from_below = _signed(little(encoded, 22, 4)) > 0
-    pixels = tf.cond(is_from_below, lambda: tf.reverse(pixels, [0]), lambda: pixels)
-    return tf.ensure_shape(pixels, [None, None, 3])
+    return tf.ensure_shape(tf.cond(bits >= 24, colors, indices), [None, None, 3])
 
 
 def _palette(encoded: tf.Tensor, end: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
@@ -60,12 +71,11 @@ def _palette(encoded: tf.Tensor, end: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reverse(table[:, :3], [1]), tf.uint8)
 
 
-def _unpacked(rows: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-    """uint8 `[height, ≥ width]`: one value for each `bits` of every byte, the highest first."""
-    shifts = tf.cast(tf.range(8 - bits, -1, -bits), tf.uint8)
-    mask = tf.cast(tf.bitwise.left_shift(1, bits) - 1, tf.uint8)
-    values = tf.bitwise.bitwise_and(tf.bitwise.right_shift(rows[..., None], shifts), mask)
-    return tf.reshape(values, [tf.shape(rows)[0], -1])
+def _unpacked(row: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
+    """int32 `[≥ width]`: one value for each `bits` of every byte, the highest first."""
+    shifts = tf.range(8 - bits, -1, -bits)
+    values = tf.bitwise.right_shift(tf.cast(row, tf.int32)[:, None], shifts)
+    return tf.reshape(tf.bitwise.bitwise_and(values, tf.bitwise.left_shift(1, bits) - 1), [-1])
 
 
 def _signed(value: tf.Tensor) -> tf.Tensor:

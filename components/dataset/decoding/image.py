@@ -12,6 +12,7 @@ from components.dataset.decoding.file_bytes import part
 from components.dataset.limits import Limits
 
 DAMAGED = "the file is cut off or damaged"
+_SMALL_FRAME = "expected a GIF whose first frame fills its screen, got a smaller one"
 UNKNOWN = "expected a JPEG, PNG, GIF or BMP file, got something else"
 
 
@@ -119,9 +120,9 @@ def _jpeg(encoded: tf.Tensor, limits: Limits) -> Decoded:
 
 def _png_header(encoded: tf.Tensor, limits: Limits) -> _Header:
     height, width = png.png_size(encoded)
-    return _Header(
-        height, width, png.png_orientation(encoded), _size_problem(limits, height, width)
-    )
+    problem = _size_problem(limits, height, width)
+    problem = tf.where(png.starts_with_header(encoded), problem, DAMAGED)
+    return _Header(height, width, png.png_orientation(encoded), problem)
 
 
 def _png(encoded: tf.Tensor, limits: Limits) -> Decoded:
@@ -131,15 +132,16 @@ def _png(encoded: tf.Tensor, limits: Limits) -> Decoded:
 
 def _gif(encoded: tf.Tensor, limits: Limits) -> Decoded:
     height, width = gif.gif_size(encoded)
-    header = _Header(
-        height, width, tf.constant(UPRIGHT, tf.int64), _size_problem(limits, height, width)
-    )
-    return _decode(
-        header,
-        lambda: _whole(
-            tf.io.decode_image(gif.first_frame(encoded), channels=3, expand_animations=False)
-        ),
-    )
+    problem = _size_problem(limits, height, width)
+    header = _Header(height, width, tf.constant(UPRIGHT, tf.int64), problem)
+
+    def decode() -> _Pixels:
+        frame = gif.first_frame(encoded)
+        pixels = tf.io.decode_image(frame, channels=3, expand_animations=False)
+        fills = tf.reduce_all(tf.shape(pixels, tf.int64)[:2] == tf.stack([height, width]))
+        return pixels, tf.where(fills, "", _SMALL_FRAME)
+
+    return _decode(header, decode)
 
 
 def _bmp(encoded: tf.Tensor, limits: Limits) -> Decoded:

@@ -95,7 +95,7 @@ def _markers(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     may_be = (file[:-1] == 0xFF) & (second != 0x00) & (second != 0x01) & (second != 0xFF)
     may_be &= (second < 0xD0) | (second > 0xD8)  # Restarts, and the start of the picture.
     places = tf.where(may_be)[:, 0]
-    kinds = tf.gather(tf.cast(second, tf.int32), places)
+    kinds = tf.cast(tf.gather(second, places), tf.int32)
     # Each but the end says how far away the next is. What is not met on the way from the first is
     # none: a thumbnail within EXIF is full of markers.
     last = tf.size(file, tf.int64) - 1

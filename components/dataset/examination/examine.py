@@ -116,10 +116,10 @@ def examine(
             orientation = max(turned_by, int(decoded.orientation))
         problems += problem
     if label is not None:
-        decoded, problem = _decoded(label, decode_label, limits, findings.CORRUPT_MASK)
+        decoded, problem = _decoded_mask(label, limits)
         if decoded is not None:
             label_orientation = max(label_turned_by, int(decoded.orientation))
-            problem = _mask_problems(label, label_orientation, orientation)
+            problem = _mask_orientation_problems(label_orientation, orientation)
             label_HW = None if problem else decoded.pixels.numpy()[..., 0]
         problems += problem
     if image_HW3 is not None and label_HW is not None:
@@ -159,18 +159,21 @@ def _decoded(
     return (None, [(corrupt, problem)]) if problem else (decoded, [])
 
 
-def _mask_problems(label: bytes, orientation: int, picture: int) -> list[Problem]:
-    """What is wrong with a mask that can be decoded.
+def _decoded_mask(label: bytes, limits: Limits) -> tuple[Decoded | None, list[Problem]]:
+    """The ids, or what is wrong with the file."""
+    if not image_files.holds_ids(label) and not image_files.is_cut_within_header(label):
+        detail = f"expected an 8-bit grey PNG of class ids, got {image_files.kind(label)}"
+        return None, [(findings.UNSUITABLE_MASK, detail)]
+    return _decoded(label, decode_label, limits, findings.CORRUPT_MASK)
+
+
+def _mask_orientation_problems(orientation: int, picture: int) -> list[Problem]:
+    """A mask is drawn on the picture as that is seen, or turned with it by the same EXIF tag.
 
     Args:
-        label: its file.
-        orientation: how it lies, see `decoding.exif`.
-        picture: how the picture does.
+        orientation: how the mask's file lies, see `decoding.exif`.
+        picture: how the picture's does.
     """
-    if not image_files.holds_ids(label):
-        detail = f"expected an 8-bit grey PNG of class ids, got {image_files.kind(label)}"
-        return [(findings.UNSUITABLE_MASK, detail)]
-    # It is drawn on the picture as that is seen, or turned with it by the same tag.
     if orientation in (UPRIGHT, picture):
         return []
     detail = (

@@ -21,7 +21,14 @@ def holds_ids(encoded: bytes) -> bool:
     It takes other files too, and makes one channel of colours, 8 bits of 16, 255 of the largest
     value of 4 bits.
     """
-    return encoded.startswith(PNG) and (png_bits(encoded), encoded[_PNG_COLORS]) == (8, 0)
+    if not encoded.startswith(PNG) or is_cut_within_header(encoded):
+        return False
+    return (png_bits(encoded), encoded[_PNG_COLORS]) == (8, 0)
+
+
+def is_cut_within_header(encoded: bytes) -> bool:
+    """Whether a PNG file ends before it says what its pixels are."""
+    return encoded.startswith(PNG) and len(encoded) <= _PNG_COLORS
 
 
 def png_bits(encoded: bytes) -> int:
@@ -59,10 +66,12 @@ def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
         length = int.from_bytes(encoded[place : place + 4], "big")
         chunk = encoded[place : place + 12 + length]
         if len(chunk) < 12 + length:
-            raise ValueError("the file is cut off")
+            raise ValueError("it ends within a chunk")
         name = chunk[4:8]
+        if place == len(PNG) and name != b"IHDR":
+            raise ValueError("its first chunk is no IHDR, as in Apple's own kind of PNG")
         if not name.isalpha():
-            raise ValueError("the file is damaged")
+            raise ValueError("a chunk has no name")
         # PNG specification, 5.4: a decoder may do without what has a small first letter.
         if name[:1].isupper() and zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
             raise ValueError(f"the checksum of its {name.decode()} is wrong")

@@ -6,14 +6,16 @@ import simplejpeg
 
 _DAMAGE = ("Corrupt JPEG data", "Premature end")
 """How libjpeg's warnings of the pixels begin; others are of the metadata."""
-_LEFT_OVER = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
+_LEFT_OVER = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0x(..)")
+_FEW = 16
+"""So many bytes too many no damage leaves: programs round sizes up."""
 _END = b"\xff\xd9"
 
 
 def jpeg_warning(encoded: bytes) -> str:
     """The first warning of damage, in libjpeg's words; empty where there is none.
 
-    Zeros or 0xFF before the end, with which some cameras pad their files, are no damage.
+    A few bytes too many are no damage, nor are zeros or 0xFF before the end, however many.
 
     Args:
         encoded: a JPEG that can be decoded.
@@ -34,5 +36,6 @@ def _is_padding(encoded: bytes, warning: str) -> bool:
     left_over = _LEFT_OVER.fullmatch(warning)
     if left_over is None:
         return False
-    end = encoded.rfind(_END)
-    return set(encoded[end - int(left_over[1]) : end]) <= {0x00, 0xFF}
+    count, end = int(left_over[1]), encoded.rfind(_END)
+    is_blank = left_over[2] == "d9" and set(encoded[end - count : end]) <= {0x00, 0xFF}
+    return count <= _FEW or is_blank

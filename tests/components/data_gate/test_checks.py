@@ -60,18 +60,22 @@ def check(serialized: bytes, split="train", ignore_label=255):
 JPEG = encode(np.zeros((20, 30, 3), np.uint8), "JPEG")
 PNG = encode(np.zeros((20, 30, 3), np.uint8))
 MASK = np.zeros((20, 30), np.uint8)
-NO_PICTURE = "Unknown image file format. One of "  # Which ones depends on TensorFlow.
+NO_PICTURE = "expected a JPEG, PNG, GIF or BMP file, got something else"
 NO_IDS = "expected an 8-bit grey PNG of class ids, got a "
 
 
 @pytest.mark.parametrize(
     ("serialized", "cause", "detail"),
     [
-        (record(image=JPEG[: len(JPEG) // 2]), "corrupt picture", "Invalid JPEG data"),
-        (record(image=PNG[:-12]), "corrupt picture", "the file is cut off"),
+        (record(image=JPEG[: len(JPEG) // 2]), "corrupt picture", "the file is cut off or damaged"),
+        (
+            record(image=PNG[:-12]),
+            "corrupt picture",
+            "the file is cut off or damaged: it ends within a chunk",
+        ),
         (record(image=b"no picture"), "corrupt picture", NO_PICTURE),
-        (record(image=b""), "corrupt picture", "Input is empty."),
-        (record(label=b"no mask"), "corrupt mask", NO_PICTURE),
+        (record(image=b""), "corrupt picture", NO_PICTURE),
+        (record(label=b"no mask"), "unsuitable mask", f"{NO_IDS}file of another kind"),
         (record(label=encode(MASK)[:-30]), "corrupt mask", "the file is cut off"),
         (record(label=encode(MASK, "JPEG")), "unsuitable mask", f"{NO_IDS}JPEG"),
         (

@@ -107,7 +107,12 @@ def _bad_sbd(name: str, content: bytes, detail: str) -> Refused:
 BAD_MASKS = [
     Refused("empty mask", mask(b""), findings.UNREADABLE, r"odd\.png is empty$"),
     Refused("text as mask", mask(b"no mask"), _BAD_MASK, f"^{NO_PICTURE}$"),
-    Refused("half a mask", mask(mask_file(LABEL_HW)[:70]), _BAD_MASK, "^the file is cut off$"),
+    Refused(
+        "half a mask",
+        mask(mask_file(LABEL_HW)[:70]),
+        _BAD_MASK,
+        "^the file is cut off or damaged: it ends within a chunk$",
+    ),
     Refused(
         "mask of a wrong checksum",
         mask(with_wrong_checksum(mask_file(LABEL_HW))),
@@ -145,7 +150,7 @@ BAD_MASKS = [
             mask(mask_file(np.asarray(Image.fromarray(LABEL_HW).transpose(STORED[6])))),
         ),
         _OTHER_SIZE,
-        "64x32, the mask 32x64; the mask is transposed; the mask fits .* remove its EXIF tag$",
+        "64x32, the mask 32x64; the mask fits .* turn the mask, too, or remove the tag$",
     ),
     Refused(
         "label out of range",

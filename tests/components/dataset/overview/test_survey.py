@@ -97,16 +97,16 @@ def palette_mask():
 
 
 SUSPICIOUS = {
-    "no picture": ({"image": b"junk"}, findings.CORRUPT_PICTURE, "Unknown image file format"),
+    "no picture": ({"image": b"junk"}, findings.CORRUPT_PICTURE, "got something else"),
     "cut picture": (
         {"image": encode(Image.effect_noise((100, 80), 60).convert("RGB"), "JPEG")[:-900]},
         findings.CORRUPT_PICTURE,
-        "Invalid JPEG data",
+        "cut off or damaged",
     ),
     "webp": (
         {"image": encode(Image.new("RGB", (100, 80)), "WEBP")},
         findings.CORRUPT_PICTURE,
-        "Unknown image file format",
+        "got something else",
     ),
     "cut mask": (
         {"label": encode(Image.effect_noise((100, 80), 60))[:200]},
