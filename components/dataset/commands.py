@@ -127,6 +127,11 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
         for key, label in (("rewritten", "rewritten"), ("left_out", "left out")):
             for cause, count in described[key].items():
                 console.print(f"{'':<10} {count} {label}: {cause}", highlight=False)
+    not_taken = manifest["not_taken"]
+    if not_taken["count"]:
+        shown = texts.listed(not_taken["names"], not_taken["count"])
+        files = texts.counted(not_taken["count"], "file")
+        console.print(f"Not taken  {files} beside the pictures: {shown}", highlight=False)
     if folder.with_name(f"{folder.name}.findings.json").exists():
         console.print(f"Findings   {folder}.findings.json", highlight=False, soft_wrap=True)
     console.print(f"Records    {folder}", highlight=False, soft_wrap=True)

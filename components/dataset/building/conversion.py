@@ -84,7 +84,8 @@ def convert(
                 name, split.measures.pixels_256, dataset.class_names, dataset.ignore_label
             )
         ]
-        _report(report, found + whole)
+        not_taken = layout.not_taken(names)
+        _report(report, found + whole, not_taken)
         empty = [name for name, split in splits.items() if not split.measures.records]
         if whole or (found and (on_error == "fail" or empty)):
             total = sum(map(len, pairs.values()))
@@ -103,8 +104,14 @@ def convert(
             "source": source,
             "dataset": dataset.name,
             "splits": {name: _describe(split, dataset, found) for name, split in splits.items()},
+            "not_taken": not_taken,
         }
         (unfinished / folders.MANIFEST).write_text(json.dumps(manifest, indent=2))
+    if not_taken["count"]:
+        logging.info(
+            "Not taken, beside the pictures: %s",
+            texts.listed(not_taken["names"], not_taken["count"]),
+        )
     if found:
         left_out = sum(sum(each["left_out"].values()) for each in manifest["splits"].values())
         logging.info(
@@ -202,7 +209,7 @@ def _left_out(found: list[Finding]) -> dict[str, int]:
     return dict(sorted(counted.items()))
 
 
-def _report(path: Path, found: list[Finding]) -> None:
+def _report(path: Path, found: list[Finding], not_taken: dict) -> None:
     """Writes all findings with their counts; removes those of an earlier attempt."""
     if not found:
         path.unlink(missing_ok=True)
@@ -210,6 +217,7 @@ def _report(path: Path, found: list[Finding]) -> None:
     content = {
         "counts": findings.counts_by_cause(found),
         "findings": [dataclasses.asdict(finding) for finding in found],
+        "not_taken": not_taken,
     }
     new = path.with_name(f".{path.name}")
     try:

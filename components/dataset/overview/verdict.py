@@ -15,8 +15,6 @@ DOMINANT_SHARE = 0.8
 """From this share of the labelled pixels on, always answering this one class looks good."""
 MUCH_IGNORED_SHARE = 0.25
 """From this share of ignored pixels on, they may be meant to be a class."""
-NAMES_IN_A_SENTENCE = 8
-"""How many names or labels a sentence lists."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ def _labels(name: str, split: SplitSurvey, dataset: Dataset) -> Iterator[Remark]
     """Labels that no class has, and masks without anything to tell apart."""
     unknown = [int(i) for i in unknown_labels(split, dataset)]
     if unknown:
-        labels = _listed([f"{i} (in {split.occurrences_256[i]})" for i in unknown])
+        labels = texts.listed([f"{i} (in {split.occurrences_256[i]})" for i in unknown])
         count = split.reasons[findings.OUT_OF_RANGE]
         yield Remark(
             f"In {_of(count, split.records)} of {name}, the mask holds labels that no "
@@ -109,7 +107,7 @@ def _never(survey: Survey, dataset: Dataset) -> Iterator[Remark]:
     places |= {name: [i for i in ids if i not in nowhere] for name, ids in never.items()}
     for place, ids in places.items():
         if ids:
-            names = _listed([dataset.class_names[i] for i in ids])
+            names = texts.listed([dataset.class_names[i] for i in ids])
             verb = "occurs" if len(ids) == 1 else "occur"
             yield Remark(f"{len(ids)} of {len(learnt)} classes never {verb} in {place}: {names}.")
 
@@ -149,12 +147,6 @@ def ignored_share(splits: Sequence[SplitSurvey], dataset: Dataset) -> float:
     """Share of all pixels that have the ignore label; 0 without pixels."""
     pixels_256 = sum(split.pixels_256 for split in splits)
     return float(pixels_256[dataset.ignore_label] / max(1, pixels_256.sum())) if splits else 0.0
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - NAMES_IN_A_SENTENCE
-    shown = ", ".join(names[:NAMES_IN_A_SENTENCE])
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _of(count: int, total: int) -> str:
