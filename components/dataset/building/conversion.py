@@ -20,7 +20,9 @@ from components import texts
 from components.dataset.building.layout import Layout, Pair, overlaps
 from components.dataset.building.shards import Shard, Written, write_shard, written_from_json
 from components.dataset.examination import findings
+from components.dataset.examination.distances import skew
 from components.dataset.examination.findings import Finding
+from components.dataset.examination.repeats import repeats
 from components.errors import ConfigError, DataError
 from components.storage import folders
 from schemas import Dataset
@@ -105,6 +107,7 @@ def convert(
             "dataset": dataset.name,
             "splits": {name: _describe(split, dataset, found) for name, split in splits.items()},
             "not_taken": not_taken,
+            "gate": _gate(splits, dataset),
         }
         (unfinished / folders.MANIFEST).write_text(json.dumps(manifest, indent=2))
     if not_taken["count"]:
@@ -193,6 +196,24 @@ def _describe(split: Written, dataset: Dataset, found: list[Finding]) -> dict:
         "rewritten": dict(sorted(split.rewritten.items())),
         "left_out": _left_out([f for f in found if f.split == split.split]),
         "source_sha256": hashlib.sha256("\n".join(split.digests).encode()).hexdigest(),
+    }
+
+
+def _gate(splits: dict[str, Written], dataset: Dataset) -> dict:
+    """What the data gate is going to say of the records, in its words.
+
+    Returns:
+        `findings` that stop a run unless they are accepted, and the `skew` of the splits.
+    """
+    places = collections.defaultdict(list)
+    for name, split in splits.items():
+        for digest, filename in split.pictures:
+            places["picture", digest].append((name, filename))
+    measures = {name: split.measures for name, split in splits.items()}
+    found = repeats(places, list(splits), dataset)
+    return {
+        "findings": [dataclasses.asdict(finding) for finding in found],
+        "skew": skew(measures, dataset.num_classes, dataset.ignore_label),
     }
 
 

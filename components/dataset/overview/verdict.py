@@ -7,6 +7,8 @@ import numpy as np
 
 from components import texts
 from components.dataset.examination import findings
+from components.dataset.examination.distances import skew
+from components.dataset.examination.findings import Finding
 from components.dataset.overview import suspicions
 from components.dataset.overview.survey import SplitSurvey, Survey
 from schemas import Dataset
@@ -35,16 +37,18 @@ def verdict(survey: Survey, dataset: Dataset) -> list[Remark]:
     """
     remarks = []
     for name, split in survey.splits.items():
-        remarks += _unusable(name, split)
+        own = [finding for finding in survey.repeats if finding.split == name]
+        remarks += _unusable(name, split, own)
         if split.pictures:
             remarks += _labels(name, split, dataset)
     remarks += _never(survey, dataset)
     remarks += _shares(survey, dataset)
+    remarks += _skew(survey, dataset)
     remarks += _doubtful(survey)
     return sorted(remarks, key=lambda remark: -remark.grave_share)
 
 
-def _unusable(name: str, split: SplitSurvey) -> Iterator[Remark]:
+def _unusable(name: str, split: SplitSurvey, repeated: Sequence[Finding]) -> Iterator[Remark]:
     if not split.records:
         unread = "cannot be read" if split.reasons[findings.UNREADABLE] else "are empty"
         what = unread if split.files else "are missing"
@@ -59,10 +63,17 @@ def _unusable(name: str, split: SplitSurvey) -> Iterator[Remark]:
     for reason, explanation in suspicions.GRAVE.items():
         count = split.reasons[reason]
         if count and reason not in (findings.UNREADABLE, findings.OUT_OF_RANGE):
+            which = _named(reason, repeated)
             yield Remark(
-                f"In {_of(count, split.records)} of {name}, {explanation}.",
+                f"In {_of(count, split.records)} of {name}, {explanation}{which}.",
                 count / split.records,
             )
+
+
+def _named(reason: str, repeated: Sequence[Finding]) -> str:
+    """Which records are there again, for they are shown in no picture."""
+    own = [f"{f.filename} ({f.detail})" for f in repeated if f.cause == reason]
+    return f": {texts.listed(own)}" if own else ""
 
 
 def _labels(name: str, split: SplitSurvey, dataset: Dataset) -> Iterator[Remark]:
@@ -125,6 +136,13 @@ def _shares(survey: Survey, dataset: Dataset) -> Iterator[Remark]:
         yield Remark(
             f"{texts.percent(ignored)} of the pixels are ignored (label {dataset.ignore_label})."
         )
+
+
+def _skew(survey: Survey, dataset: Dataset) -> Iterator[Remark]:
+    measures = {name: split.measures for name, split in survey.splits.items()}
+    lines = skew(measures, dataset.num_classes, dataset.ignore_label)
+    if lines:
+        yield Remark(f"A run is going to warn of {texts.listed(lines)}.")
 
 
 def _doubtful(survey: Survey) -> Iterator[Remark]:
