@@ -88,18 +88,16 @@ def _check_tiff(image: Image.Image, encoded: bytes, masks: str) -> None:
         name = _COLOR_SPACES.get(space, f"number {space}")
         _refuse("a TIFF of grey with black 0, of a palette or of RGB", name)
     if tags.get(_SAMPLES, 1) != len(image.getbands()):
-        _refuse(
-            f"{len(image.getbands())} values for each pixel ({image.mode})", f"{tags[_SAMPLES]}"
-        )
+        _refuse(f"no values of a pixel beside those of {image.mode}", f"{tags[_SAMPLES]} in all")
     for role, value in _SCALING.findall(str(tags.get(_GDAL_METADATA, ""))):
         if float(value) != _UNSCALED[role]:
             _refuse("ids as they are", f"a TIFF with {role} {value}")
     with Image.open(io.BytesIO(encoded), formats=["TIFF"]) as pages:
         reduced = [_is_reduced(pages, i) for i in range(pages.n_frames)]
-    if reduced[0] or not all(reduced[1:]):
+    if len(reduced) > 1 and (reduced[0] or not all(reduced[1:])):
         _refuse(
             "one picture in the file, apart from reduced copies that are marked as such",
-            f"{len(reduced)} pages",
+            f"{len(reduced)}",
         )
 
 

@@ -104,6 +104,18 @@ def test_page_stands_alone_and_escapes_what_people_named():
     assert "7: no class" in html and "&lt;0.1 %" in html
 
 
+def test_what_cannot_be_narrow_scrolls_by_itself():
+    html = render(Survey({"train": split(GOOD), "val": split({**GOOD, 200: 9})}), DATASET)
+    before_tables = html.split("<table>")[:-1]
+    assert len(before_tables) == 1
+    assert all(part.endswith('<div class="card scroll">') for part in before_tables)
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    assert ".scroll { overflow-x: auto; }" in style and "main { overflow-wrap: anywhere; }" in style
+    for columns in re.findall(r"grid-template-columns: ([^;]*);", style.partition(".yes")[2]):
+        # A column of 1fr is as wide as its longest word.
+        assert not re.search(r"(?<!, )\b1fr", columns), columns
+
+
 def test_48_pictures_of_mere_noise_stay_below_5_megabytes():
     examples = [shown(f"{i}.jpg", seed=i) for i in range(24)]
     html = render(Survey({s: split(GOOD, examples=examples) for s in ("train", "val")}), DATASET)
