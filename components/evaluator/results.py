@@ -6,6 +6,8 @@ import os
 
 import tensorflow_model_analysis as tfma
 
+from components import texts
+
 Metrics = dict[str, float]
 
 
@@ -86,5 +88,7 @@ def _reasons(uri: str) -> list[str]:
                 floor = threshold.value_threshold.lower_bound.value
                 reasons.append(f"{name} is {measured}, required is at least {floor:.4f}")
     if result.missing_slices:
-        reasons.append(f"{len(result.missing_slices)} slices of the thresholds hold no record")
+        reasons.append(
+            f"no record in {texts.counted(len(result.missing_slices), 'slice')} of the thresholds"
+        )
     return reasons or [f"the validation result in {os.path.basename(uri)} is not OK"]

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from components import texts
 from components.errors import ConfigError
 from components.initial_weights.find import DEFAULT_CACHE, Found, find
 from components.initial_weights.loading import DESCRIPTION, PREFIX, RANDOM, reason
@@ -136,7 +137,8 @@ def _check_same_network(
 
     raise ConfigError(
         f"initial_weights.source: expected a model of this network ({side(wanted)}); got one of "
-        f"{side(got)} in {checkpoint.source}, of which {len(differing)} variables do not fit; "
+        f"{side(got)} in {checkpoint.source}, of which "
+        f"{texts.counted(len(differing), 'variable')} do not fit; "
         "to fix, give model the options of that one, or take other weights"
     )
 

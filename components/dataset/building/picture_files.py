@@ -15,6 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components import texts
+from components.dataset.building.formats import FORMATS
 from components.dataset.decoding.exif import UPRIGHT, orientation, turn_upright
 from components.dataset.decoding.image import DAMAGED, decode_image
 from components.dataset.decoding.png import png_orientation
@@ -22,8 +23,6 @@ from components.dataset.examination import findings
 from components.dataset.examination.image_files import JPEG, PNG, png_chunks, png_damage
 from components.dataset.limits import DEFAULT
 
-# No others are opened: Pillow would hand an EPS file to Ghostscript, which runs it as a program.
-_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _DECODED_AS_SERVED = ("BMP", "GIF")
 _TIFF_ORIENTATION = 0x0112
 # Of a PNG, what Pillow needs for the pixels. It refuses a file for megabytes of text or of a colour
@@ -68,7 +67,7 @@ def opened(encoded: bytes, corrupt: str) -> Iterator[Image.Image]:
                 if damage := png_damage(encoded):
                     raise ProblemError(corrupt, f"{DAMAGED}: {damage}")
                 encoded = _without_metadata(encoded)
-            with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
+            with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
                 _check_size(image, encoded, corrupt)
                 yield image
         except ProblemError:
