@@ -130,6 +130,9 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
         for key, label in (("rewritten", "rewritten"), ("left_out", "left out")):
             for cause, count in described[key].items():
                 console.print(f"{'':<10} {count} {label}: {cause}", highlight=False)
+    if manifest["notes"]:
+        notes = [Finding(**note) for note in manifest["notes"]]
+        console.print(f"Look at    {describe(notes, 'the findings')}", markup=False)
     for line in _gate_lines(manifest["gate"]):
         console.print(line, markup=False, highlight=False)
     not_taken = manifest["not_taken"]

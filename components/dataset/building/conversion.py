@@ -80,6 +80,7 @@ def convert(
         splits = _write(dataset, pairs, unfinished, shards, beam_args)
         for split in splits.values():
             found += split.findings
+        notes = [note for split in splits.values() for note in split.notes]
         whole = [
             problem
             for name, split in splits.items()
@@ -89,7 +90,7 @@ def convert(
             )
         ]
         not_taken = layout.not_taken(names)
-        _report(report, found + whole, not_taken)
+        _report(report, found + whole, notes, not_taken)
         shared = shared_causes(found, pictures)
         empty = [name for name, split in splits.items() if not split.measures.records]
         if whole or (found and (on_error == "fail" or empty)):
@@ -103,6 +104,7 @@ def convert(
             "source": source,
             "dataset": dataset.name,
             "splits": {name: _describe(split, dataset, found) for name, split in splits.items()},
+            "notes": [dataclasses.asdict(note) for note in notes],
             "not_taken": not_taken,
             "gate": _gate(splits, dataset),
         }
@@ -112,6 +114,8 @@ def convert(
             "Not taken, beside the pictures: %s",
             texts.listed(not_taken["names"], not_taken["count"]),
         )
+    if notes:
+        logging.info("To look at: %s", findings.describe(notes, str(report)))
     if found:
         left_out = sum(sum(each["left_out"].values()) for each in manifest["splits"].values())
         logging.info(
@@ -188,7 +192,8 @@ def _write(
         shard.summary.unlink()
     for split in splits.values():
         split.digests.sort()
-        split.findings.sort(key=lambda finding: finding.filename)
+        for found in (split.findings, split.notes):
+            found.sort(key=lambda finding: finding.filename)
     return splits
 
 
@@ -241,14 +246,15 @@ def _left_out(found: list[Finding]) -> dict[str, int]:
     return dict(sorted(counted.items()))
 
 
-def _report(path: Path, found: list[Finding], not_taken: dict) -> None:
+def _report(path: Path, found: list[Finding], notes: list[Finding], not_taken: dict) -> None:
     """Writes all findings with their counts; removes those of an earlier attempt."""
-    if not found:
+    if not found and not notes:
         path.unlink(missing_ok=True)
         return
     content = {
         "counts": findings.counts_by_cause(found),
         "findings": [dataclasses.asdict(finding) for finding in found],
+        "notes": [dataclasses.asdict(note) for note in notes],
         "not_taken": not_taken,
     }
     new = path.with_name(f".{path.name}")

@@ -47,6 +47,8 @@ class Written:
     """Of each record what its picture is known by, and its name."""
     digests: list[str] = dataclasses.field(default_factory=list)
     findings: list[Finding] = dataclasses.field(default_factory=list)
+    notes: list[Finding] = dataclasses.field(default_factory=list)
+    """What a person should look at, though it is in the records."""
     failure: str = ""
     """Why the file could not be written; empty where it is there."""
 
@@ -58,6 +60,7 @@ class Written:
         self.pictures += other.pictures
         self.digests += other.digests
         self.findings += other.findings
+        self.notes += other.notes
 
 
 def write_shard(shard: Shard, dataset: Dataset) -> None:
@@ -72,6 +75,7 @@ def write_shard(shard: Shard, dataset: Dataset) -> None:
                 ]
                 if reading.record is None:
                     continue
+                written.notes += [Finding(shard.split, pair.name, *note) for note in reading.notes]
                 digest.update(reading.digest.encode())
                 writer.write(reading.record.serialize())
                 written.pictures.append(
@@ -93,7 +97,8 @@ def write_shard(shard: Shard, dataset: Dataset) -> None:
 def _to_json(written: Written) -> str:
     values = {field.name: getattr(written, field.name) for field in dataclasses.fields(written)}
     values["measures"] = written.measures.to_json()
-    values["findings"] = [dataclasses.asdict(finding) for finding in written.findings]
+    for key in ("findings", "notes"):
+        values[key] = [dataclasses.asdict(finding) for finding in values[key]]
     return json.dumps(values)
 
 
@@ -110,6 +115,6 @@ def written_from_json(line: str) -> Written:
             "measures": from_json(values["measures"]),
             "sizes": collections.Counter(values["sizes"]),
             "rewritten": collections.Counter(values["rewritten"]),
-            "findings": [Finding(**finding) for finding in values["findings"]],
         }
+        | {key: [Finding(**finding) for finding in values[key]] for key in ("findings", "notes")}
     )
