@@ -126,7 +126,7 @@ OTHERS = [
         corpus.encode(IMAGE, "WEBP", quality=95),
         ".webp",
         "WEBP",
-        tolerance=60,
+        tolerance=90,
     ),
     _rewritten(
         "AVIF [nexryai/concorde#594]",

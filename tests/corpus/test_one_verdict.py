@@ -63,7 +63,7 @@ def transform_output(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def transformed(transform_output):
-    """Pixels `[height, width, 3]` that the Transform graph makes of each file; None of a bad one."""
+    """Pixels `[height, width, 3]` that the Transform graph makes of each file; None of a bad."""
     layer = transform_output.transform_features_layer()
 
     def run(files: list[bytes]) -> list[np.ndarray | None]:
