@@ -85,8 +85,8 @@ MASKS = [
         layout="colors",
     ),
     Accepted(
-        "mask in colours of a palette, with alpha",
-        mask(png(LABEL_HW, 8, 3, chunks=[_PALETTE_CHUNK, _TRANSPARENCY_CHUNK])),
+        "mask in colours of a palette, with alpha that is opaque",
+        mask(png(LABEL_HW, 8, 3, chunks=[_PALETTE_CHUNK, (b"tRNS", b"\xff" * 256)])),
         tolerance=4,
         layout="colors",
     ),
@@ -163,7 +163,7 @@ BAD_MASKS = [
         "mask of 16 bits with a label above 255",
         mask(encode(np.where(LABEL_HW == 2, np.uint16(300), LABEL_HW), "PNG")),
         findings.OUT_OF_RANGE,
-        "^got 300 in a 16-bit mask$",
+        "^expected 0-255, got 300$",
     ),
     Refused(
         "nothing but the ignore label",
@@ -194,6 +194,13 @@ BAD_MASKS = [
         mask(encode(_UNKNOWN_COLOR_HW3, "PNG")),
         findings.UNKNOWN_COLOR,
         "got 1 other: #090807$",
+        layout="colors",
+    ),
+    Refused(
+        "mask in colours of a palette that are not opaque",
+        mask(png(LABEL_HW, 8, 3, chunks=[_PALETTE_CHUNK, _TRANSPARENCY_CHUNK])),
+        findings.UNKNOWN_COLOR,
+        "got 3 others: #00000000, #00800002, #80000001; what is not opaque .* ignore_colors has to",
         layout="colors",
     ),
     Refused(
