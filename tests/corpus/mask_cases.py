@@ -82,13 +82,15 @@ BAD_MASKS = [
     _refused(
         "transparent background [AUTOMATIC1111/stable-diffusion-webui#560]",
         _with_alpha(np.where(LABEL_HW == 0, 0, 255)),
-        "(?i)transparen|alpha",
+        "#00000000; .*transparency",
+        cause=findings.UNKNOWN_COLOR,
         layout="colors",
     ),
     _refused(
         "palette with transparent colours [Comfy-Org/ComfyUI#7539]",
         png(LABEL_HW, 8, 3, chunks=[_PALETTE, (b"tRNS", b"\0\xff\xff")]),
-        "(?i)transparen|alpha",
+        "#00000000; .*transparency",
+        cause=findings.UNKNOWN_COLOR,
         layout="colors",
     ),
     _refused(
