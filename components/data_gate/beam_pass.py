@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from components.data_gate.checks import check_record, record_digest, repeated
+from components.data_gate.checks import check_record, record_digest
 from components.data_gate.report import Source
 from components.dataset.examination import measures
 from components.dataset.examination.findings import Finding
+from components.dataset.examination.repeats import repeated
 from components.storage import paths
 from schemas import Dataset
 

@@ -20,7 +20,9 @@ from components import texts
 from components.dataset.building.layout import Layout, Pair, overlaps
 from components.dataset.building.shards import Shard, Written, write_shard, written_from_json
 from components.dataset.examination import findings
+from components.dataset.examination.distances import skew
 from components.dataset.examination.findings import Finding
+from components.dataset.examination.repeats import repeats
 from components.errors import ConfigError, DataError
 from components.storage import folders
 from schemas import Dataset
@@ -84,7 +86,8 @@ def convert(
                 name, split.measures.pixels_256, dataset.class_names, dataset.ignore_label
             )
         ]
-        _report(report, found + whole)
+        not_taken = layout.not_taken(names)
+        _report(report, found + whole, not_taken)
         empty = [name for name, split in splits.items() if not split.measures.records]
         if whole or (found and (on_error == "fail" or empty)):
             total = sum(map(len, pairs.values()))
@@ -103,8 +106,15 @@ def convert(
             "source": source,
             "dataset": dataset.name,
             "splits": {name: _describe(split, dataset, found) for name, split in splits.items()},
+            "not_taken": not_taken,
+            "gate": _gate(splits, dataset),
         }
         (unfinished / folders.MANIFEST).write_text(json.dumps(manifest, indent=2))
+    if not_taken["count"]:
+        logging.info(
+            "Not taken, beside the pictures: %s",
+            texts.listed(not_taken["names"], not_taken["count"]),
+        )
     if found:
         left_out = sum(sum(each["left_out"].values()) for each in manifest["splits"].values())
         logging.info(
@@ -189,6 +199,24 @@ def _describe(split: Written, dataset: Dataset, found: list[Finding]) -> dict:
     }
 
 
+def _gate(splits: dict[str, Written], dataset: Dataset) -> dict:
+    """What the data gate is going to say of the records, in its words.
+
+    Returns:
+        `findings` that stop a run unless they are accepted, and the `skew` of the splits.
+    """
+    places = collections.defaultdict(list)
+    for name, split in splits.items():
+        for digest, filename in split.pictures:
+            places["picture", digest].append((name, filename))
+    measures = {name: split.measures for name, split in splits.items()}
+    found = repeats(places, list(splits), dataset)
+    return {
+        "findings": [dataclasses.asdict(finding) for finding in found],
+        "skew": skew(measures, dataset.num_classes, dataset.ignore_label),
+    }
+
+
 def _left_out(found: list[Finding]) -> dict[str, int]:
     """How many pictures of a split have no record, by all that is wrong with one.
 
@@ -202,7 +230,7 @@ def _left_out(found: list[Finding]) -> dict[str, int]:
     return dict(sorted(counted.items()))
 
 
-def _report(path: Path, found: list[Finding]) -> None:
+def _report(path: Path, found: list[Finding], not_taken: dict) -> None:
     """Writes all findings with their counts; removes those of an earlier attempt."""
     if not found:
         path.unlink(missing_ok=True)
@@ -210,6 +238,7 @@ def _report(path: Path, found: list[Finding]) -> None:
     content = {
         "counts": findings.counts_by_cause(found),
         "findings": [dataclasses.asdict(finding) for finding in found],
+        "not_taken": not_taken,
     }
     new = path.with_name(f".{path.name}")
     try:

@@ -16,6 +16,7 @@ from components.dataset.building.layout import Pair
 from components.dataset.building.pairs import read_pair
 from components.dataset.examination.findings import Finding
 from components.dataset.examination.measures import NOTHING, Measures, from_json
+from components.dataset.examination.repeats import picture_digest
 from components.storage import tfrecords
 from schemas import Dataset
 
@@ -42,6 +43,8 @@ class Written:
     measures: Measures = NOTHING
     sizes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     rewritten: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    pictures: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    """Of each record what its picture is known by, and its name."""
     digests: list[str] = dataclasses.field(default_factory=list)
     findings: list[Finding] = dataclasses.field(default_factory=list)
     failure: str = ""
@@ -52,6 +55,7 @@ class Written:
         self.measures += other.measures
         self.sizes += other.sizes
         self.rewritten += other.rewritten
+        self.pictures += other.pictures
         self.digests += other.digests
         self.findings += other.findings
 
@@ -70,6 +74,9 @@ def write_shard(shard: Shard, dataset: Dataset) -> None:
                     continue
                 digest.update(reading.digest.encode())
                 writer.write(reading.record.serialize())
+                written.pictures.append(
+                    (picture_digest(reading.record.image), reading.record.filename)
+                )
                 written.measures += reading.measures
                 written.sizes[texts.size(reading.record.width, reading.record.height)] += 1
                 if reading.rewritten:

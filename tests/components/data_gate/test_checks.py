@@ -1,16 +1,14 @@
-"""What the gate sees in one record, made by hand with one fault each, and in all of them."""
+"""What the gate sees in one record, made by hand with one fault each."""
 
 import dataclasses
 import io
-import random
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.data_gate.checks import check_record, record_digest, repeated
-from components.dataset.examination.findings import Finding
+from components.data_gate.checks import check_record, record_digest
 from components.dataset.examination.measures import NOTHING
 from components.dataset.records import FILENAME, HEIGHT, IMAGE, LABEL, Record
 
@@ -165,48 +163,3 @@ def test_what_a_record_adds_to_a_digest_depends_on_every_byte():
     digests = {record_digest(each) for each in (record(), record(height=21), record(image=PNG))}
     assert len(digests) == 3 and all(0 <= digest < 2**128 for digest in digests)
     assert record_digest(record()) in digests
-
-
-# === All records together ===
-
-
-def test_what_occurs_once_is_not_repeated():
-    assert repeated([("train", "a.jpg")], "name") == []
-
-
-@pytest.mark.parametrize(
-    ("places", "what", "expected"),
-    [
-        (
-            [("train", "a"), ("train", "a")],
-            "name",
-            [Finding("train", "a", "duplicate", "the same name as a")],
-        ),
-        (
-            [("train", "a"), ("train", "b"), ("train", "c")],
-            "picture",
-            [
-                Finding("train", "b", "duplicate", "the same picture as a"),
-                Finding("train", "c", "duplicate", "the same picture as a"),
-            ],
-        ),
-        (
-            [("train", "a"), ("val", "a")],
-            "name",
-            [Finding("val", "a", "in two splits", "train has the same name")],
-        ),
-        (
-            [("train", "b"), ("train", "c"), ("val", "a")],
-            "picture",
-            [
-                Finding("train", "c", "duplicate", "the same picture as b"),
-                Finding("val", "a", "in two splits", "train has the same picture, b"),
-            ],
-        ),
-        ([("train", "a"), ("val", "a")], "picture", []),  # Found by its name.
-    ],
-)
-def test_what_is_repeated_is_named_whatever_the_order(places, what, expected):
-    for seed in range(4):
-        shuffled = random.Random(seed).sample(places, len(places))
-        assert repeated(shuffled, what) == expected

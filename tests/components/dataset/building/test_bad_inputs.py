@@ -1,16 +1,20 @@
 """Odd pictures, masks and folders become the right record, or are refused by name."""
 
+import collections
 import json
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from components.data_gate.checks import check_record
 from components.dataset import records
 from components.dataset.building import conversion
 from components.dataset.building.layout import find_layout
 from components.dataset.examination.decoding import decode_image, decode_label
-from components.dataset.examination.findings import DUPLICATE
+from components.dataset.examination.findings import DUPLICATE, Finding
+from components.dataset.examination.repeats import repeated
 from components.errors import ConfigError, DataError
 from components.storage import folders
 from tests.components.dataset.building import corpus
@@ -203,6 +207,45 @@ def test_findings_of_an_earlier_attempt_vanish_when_all_is_well(tmp_path, output
     corpus.picture(corpus.jpeg())(tmp_path)
     convert(tmp_path, "folders", output)
     assert left_in(output.parent) == ["records"]
+
+
+# === What the data gate is going to say ===
+
+
+def test_pictures_that_are_there_again_are_foretold_in_the_words_of_the_gate(tmp_path, output):
+    corpus.write_good(tmp_path, "folders")
+    other = corpus.encode(corpus.IMAGE.rotate(180), "PNG")
+    for path, content in (("train/good", other), ("train/odd", corpus.jpeg())):
+        (tmp_path / f"images/{path}.jpg").write_bytes(content)
+    manifest = convert(tmp_path, "folders", output)
+    found = [str(Finding(**finding)) for finding in manifest["gate"]["findings"]]
+    assert found == [
+        "train other.jpg: duplicate, the same picture as odd.jpg",
+        "val check.jpg: in two splits, train has the same picture, odd.jpg",
+    ]
+    assert found == gate_findings(output) and manifest["gate"]["skew"] == []
+
+
+def gate_findings(output):
+    """What the gate finds in all records together."""
+    places = collections.defaultdict(list)
+    for split in ("train", "val"):
+        for example in records.read_examples(records.record_files(output, f"{split}-*")):
+            checked = check_record(example.SerializeToString(), split, 3, 255)
+            places["name", checked.filename].append((split, checked.filename))
+            places["picture", checked.digest].append((split, checked.filename))
+    found = [f for (what, _), group in places.items() for f in repeated(group, what)]
+    return sorted(map(str, found))
+
+
+def test_splits_that_differ_are_foretold(tmp_path, output):
+    corpus.write_good(tmp_path, "folders")
+    dark = corpus.encode(Image.new("RGB", corpus.IMAGE.size), "PNG")
+    corpus.replaced("images/val/check.jpg", dark)(tmp_path)
+    (line,) = convert(tmp_path, "folders", output)["gate"]["skew"]
+    assert line == (
+        "skew of the training against the validation split: brightness distance 1.000, at most 0.2"
+    )
 
 
 # === Where the records go ===
