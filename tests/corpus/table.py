@@ -20,6 +20,7 @@ GROUPS = {
         *folder_cases.FOLDERS,
         *folder_cases.BAD_FOLDERS,
         *folder_cases.NO_FOLDERS,
+        *folder_cases.SAID,
     ),
     "Descriptions": tuple(other_cases.DESCRIPTIONS),
     "Records": tuple(other_cases.RECORDS),
@@ -67,6 +68,8 @@ def _verdict(case: object) -> str:
             return f"right; {case.rewritten}"
         case Refused():
             return f"refused: {case.cause}"
+        case folder_cases.Said():
+            return f"said by the build, stops a run: {case.cause}"
         case other_cases.Request(picture=None):
             return "an error in its row"
         case other_cases.Request():

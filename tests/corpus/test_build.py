@@ -1,5 +1,6 @@
 """What people met becomes the right record, or is refused where it enters."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -15,7 +16,7 @@ from components.dataset import source as prepare
 from components.dataset.building import conversion
 from components.dataset.building.layout import find_layout
 from components.dataset.examination.examine import examine_record
-from components.dataset.examination.findings import DUPLICATE
+from components.dataset.examination.findings import DUPLICATE, Finding
 from components.dataset.example import Example
 from components.errors import DataError
 from tests.components.dataset.building import corpus
@@ -91,6 +92,15 @@ def test_masks_that_cannot_be_learned_from_are_refused(case, tmp_path):
     for on_error in ("fail", "skip"):
         with pytest.raises(DataError, match=case.message):
             convert(root, case.layout, tmp_path / "out", on_error)
+
+
+@cases(folder_cases.SAID)
+def test_what_will_stop_a_run_is_said_by_the_build(case, tmp_path):
+    corpus.write_good(tmp_path / "data", "folders")
+    case.make(tmp_path / "data")
+    manifest = convert(tmp_path / "data", "folders", tmp_path / "out")
+    said = dataclasses.asdict(Finding(case.split, case.filename, case.cause, case.detail))
+    assert said in manifest["gate"]["findings"]
 
 
 @cases(other_cases.DESCRIPTIONS)
