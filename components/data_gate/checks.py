@@ -11,6 +11,7 @@ from components.dataset.examination.findings import Finding
 from components.dataset.examination.measures import Measures
 from components.dataset.examination.repeats import picture_digest
 from components.dataset.example import Example
+from components.dataset.limits import DEFAULT, Limits
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,14 +27,18 @@ class CheckedRecord:
 
 
 def check_record(
-    serialized: bytes, split: str, num_classes: int, ignore_label: int
+    serialized: bytes,
+    split: str,
+    num_classes: int,
+    ignore_label: int,
+    limits: Limits = DEFAULT,
 ) -> CheckedRecord:
     """Everything wrong with one serialized `tf.train.Example`, and its measures.
 
     The picture and the mask are decoded by the very functions of the Transform graph, so that what
     passes here cannot fail there.
     """
-    examined = examine_record(Example.FromString(serialized), num_classes, ignore_label)
+    examined = examine_record(Example.FromString(serialized), num_classes, ignore_label, limits)
     return CheckedRecord(
         [Finding(split, examined.filename, *problem) for problem in examined.problems],
         examined.measures,

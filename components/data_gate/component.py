@@ -23,6 +23,7 @@ from components.dataset.examination.findings import (
     describe,
     split_problems,
 )
+from components.dataset.limits import Limits
 from components.errors import DataError
 from components.storage import paths
 
@@ -36,6 +37,8 @@ def DataGate(
     data_report: tfx.dsl.components.OutputArtifact[DataReport],
     dataset: tfx.dsl.components.Parameter[str],
     options: tfx.dsl.components.Parameter[str],
+    max_pixels: tfx.dsl.components.Parameter[int],
+    max_bytes: tfx.dsl.components.Parameter[int],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
     """Fails the run on schema anomalies and on records that are not fit for training.
@@ -60,6 +63,7 @@ def DataGate(
     found, sources = examine_all(
         {split: artifact_utils.get_split_uri([examples], split) for split in splits},
         description,
+        Limits(max_pixels, max_bytes),
         data_report.uri,
         runtime.current().beam_options["DataGate"],
     )

@@ -53,8 +53,8 @@ class TransformedRecords:
         """
         features = self._layer(tf.io.parse_example(serialized, self._spec))
         decodable = tf.debugging.assert_equal(
-            features[preprocessing.IS_DECODABLE],
-            tf.constant(1, tf.int64),
+            features[preprocessing.PROBLEM],
+            "",
             "a picture cannot be decoded; the data gate should have stopped it",
         )
         with tf.control_dependencies([] if decodable is None else [decodable]):

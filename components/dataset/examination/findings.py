@@ -22,6 +22,7 @@ ALL_IGNORED = "nothing to learn"
 DUPLICATE = "duplicate"
 IN_TWO_SPLITS = "in two splits"
 ONE_CLASS = "only one class"
+TURNED = "turned picture"
 
 ACCEPTABLE = (ALL_IGNORED, DUPLICATE, IN_TWO_SPLITS, ONE_CLASS)
 """What one can train with in spite of it, if one says so; anything else would fail later."""

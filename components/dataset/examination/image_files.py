@@ -1,12 +1,16 @@
 """What the first bytes and the parts of a picture's file say, without decoding it."""
 
+import collections
 import zlib
 from collections.abc import Iterator
 
 PNG = b"\x89PNG\r\n\x1a\n"
 """What a PNG file starts with."""
 
-_STARTS = {b"\xff\xd8": "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
+JPEG = b"\xff\xd8\xff"
+"""And a JPEG."""
+
+_STARTS = {JPEG: "JPEG", b"GIF8": "GIF", b"BM": "BMP"}
 _PNG_BITS, _PNG_COLORS = 24, 25  # Places of the bits of a value and of the colour type.
 _PNG_KINDS = {0: "grey", 2: "colours", 3: "palette", 4: "grey with alpha", 6: "colours with alpha"}
 
@@ -31,6 +35,17 @@ def kind(encoded: bytes) -> str:
         return f"a PNG of {png_bits(encoded)}-bit {_PNG_KINDS[encoded[_PNG_COLORS]]}"
     starts = (name for start, name in _STARTS.items() if encoded.startswith(start))
     return f"a {next(starts, 'file of another kind')}"
+
+
+def png_damage(encoded: bytes) -> str:
+    """Where a PNG file is damaged; empty where its chunks are in order, or it is no PNG."""
+    if not encoded.startswith(PNG):
+        return ""
+    try:
+        collections.deque(png_chunks(encoded), maxlen=0)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:

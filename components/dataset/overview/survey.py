@@ -13,12 +13,13 @@ from PIL import Image
 
 from components import pictures, texts
 from components.dataset import records
+from components.dataset.decoding.image import decode_image
 from components.dataset.examination import findings
-from components.dataset.examination.decoding import decode_image
 from components.dataset.examination.examine import Examined, examine, examine_record
 from components.dataset.examination.findings import Finding
 from components.dataset.examination.measures import NOTHING, Measures, count_labels
 from components.dataset.examination.repeats import Place, picture_digest, repeats
+from components.dataset.limits import DEFAULT
 from components.dataset.overview.suspicions import (
     DOUBTFUL,
     GRAVE,
@@ -239,7 +240,7 @@ def _show(found: Examined, suspicions: list[Suspicion], dataset: Dataset) -> Sho
         small = pictures.thumbnail(Image.fromarray(found.image_HW3), THUMBNAIL_SIDE)
         image = _jpeg(small)
     if any(suspicion.reason == findings.UNSUITABLE_MASK for suspicion in suspicions):
-        mask = Image.fromarray(decode_image(found.label).numpy())
+        mask = Image.fromarray(decode_image(found.label, DEFAULT).pixels.numpy())
         label = pictures.encode(pictures.thumbnail(mask, THUMBNAIL_SIDE), "PNG")
     if found.label_HW is not None:
         small_label = pictures.thumbnail(

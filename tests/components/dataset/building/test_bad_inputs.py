@@ -12,9 +12,10 @@ from components.data_gate.checks import check_record
 from components.dataset import records
 from components.dataset.building import conversion
 from components.dataset.building.layout import find_layout
-from components.dataset.examination.decoding import decode_image, decode_label
+from components.dataset.decoding.image import decode_image, decode_label
 from components.dataset.examination.findings import DUPLICATE, Finding
 from components.dataset.examination.repeats import repeated
+from components.dataset.limits import DEFAULT
 from components.errors import ConfigError, DataError
 from components.storage import folders
 from tests.components.dataset.building import corpus
@@ -64,10 +65,12 @@ def test_what_is_odd_becomes_the_right_record(case, tmp_path, output):
     ending = {"jpeg": ".jpg", "png": ".png"}[case.format]
     feature = read(output, "train")[case.filename + ending]
     encoded = feature[records.IMAGE].bytes_list.value[0]
-    image_HW3 = decode_image(encoded).numpy()
+    image_HW3 = decode_image(encoded, DEFAULT).pixels.numpy()
     assert image_HW3.shape == case.image_HW3.shape
     np.testing.assert_allclose(image_HW3, case.image_HW3, rtol=0, atol=case.tolerance)
-    label_HW = decode_label(feature[records.LABEL].bytes_list.value[0]).numpy()[..., 0]
+    label_HW = decode_label(feature[records.LABEL].bytes_list.value[0], DEFAULT).pixels.numpy()[
+        ..., 0
+    ]
     np.testing.assert_array_equal(label_HW, case.label_HW)
 
     assert feature[records.IMAGE_FORMAT].bytes_list.value[0].decode() == case.format
