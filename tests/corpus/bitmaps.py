@@ -4,6 +4,7 @@ import struct
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image
 
 from tests.components.dataset.building import corpus
 
@@ -84,6 +85,14 @@ def gif(width: int, height: int, frames: int, frame_size: tuple[int, int]) -> by
     control = b"\x21\xf9\4\0\0\0\0\0"
     frame = control + b"," + struct.pack("<HHHHB", 0, 0, *frame_size, 0) + _lzw(frame_size)
     return screen + frame * frames + b";"
+
+
+def long_gif(side: int, frames: int) -> bytes:
+    """A GIF of one colour, whose later frames are one pixel each."""
+    first = Image.new("P", (side, side))
+    first.putpalette([part for color in QUARTERS for part in color])
+    one_pixel = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + _lzw((1, 1))
+    return corpus.encode(first, "GIF").removesuffix(b";") + one_pixel * (frames - 1) + b";"
 
 
 def _lzw(size: tuple[int, int]) -> bytes:

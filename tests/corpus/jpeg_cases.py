@@ -10,7 +10,7 @@ from tests.components.dataset.building import corpus
 from tests.components.dataset.building.corpus import Accepted, Refused, picture
 from tests.corpus import jpegs, pngs
 
-_UPRIGHT = "turned upright as EXIF says"
+_UPRIGHT = "turned upright as EXIF says, as PNG"
 _ORIENTATION, _MAKE, _X_RESOLUTION = 0x0112, 0x010F, 0x011A
 _SHORT, _LONG, _RATIONAL, _ASCII = 3, 4, 5, 2
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -20,7 +20,7 @@ _MPO = {"save_all": True, "quality": 95, "subsampling": 0}
 
 def _turned(name: str, orientation: int, block: bytes) -> Accepted:
     content = jpegs.of_orientation(orientation, block)
-    return Accepted(name, picture(content), tolerance=6, rewritten=_UPRIGHT)
+    return Accepted(name, picture(content), tolerance=6, rewritten=_UPRIGHT, format="png")
 
 
 def _as_stored(name: str, content: bytes, ending: str = ".jpg", **options) -> Accepted:
@@ -102,7 +102,7 @@ JPEGS = [
         "two bytes too many before a table [AlexeyAB/darknet#5293]",
         jpegs.inserted(_BASE, b"\xff\xdb", b"\0\0"),
     ),
-    _of_noise("noise that is whole [python-pillow/Pillow#2038]", _NOISE),
+    _of_noise("noise that is whole [affinelayer/pix2pix-tensorflow#72]", _NOISE),
     _of_noise(
         "two bytes too many before the end [sunjiaen/WSODD#3]",
         jpegs.inserted(_NOISE, jpegs.END, b"\x12\x34"),
@@ -119,6 +119,10 @@ BAD_JPEGS = [
     _refused(
         "progressive file cut off, with an end put behind [python-pillow/Pillow#2717]",
         jpegs.cut(jpegs.noise(progressive=True), 0.4, jpegs.END),
+    ),
+    _refused(
+        "last hundredths missing, with an end put behind [python-pillow/Pillow#2038]",
+        jpegs.cut(_NOISE, 0.97, jpegs.END),
     ),
     _refused("end overwritten with zeros [python-pillow/Pillow#123]", _NOISE[:-4] + bytes(4)),
     _refused(

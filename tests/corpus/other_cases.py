@@ -115,7 +115,7 @@ REQUESTS = [
     Request("web-safe base64 [tensorflow/serving#1141]", base64.urlsafe_b64encode(corpus.jpeg())),
     Request("pixels in place of the file [tensorflow/models#6333]", corpus.IMAGE_HW3.tobytes()),
     Request("text of an array [tensorflow/tensorflow#13583]", b"255 255 255\n" * 99),
-    Request("no byte at all [affinelayer/pix2pix-tensorflow#72]", b""),
+    Request("nothing at all [affinelayer/pix2pix-tensorflow#72]", b""),
     Request("photograph of a telephone [apple/turicreate#1147]", _turned(6), corpus.IMAGE),
     Request(
         "photograph upside down [python-pillow/Pillow#9109]",
@@ -130,8 +130,9 @@ REQUESTS = [
     Request("half a picture [pytorch/vision#2471]", jpegs.cut(jpegs.noise(), 0.5, jpegs.END)),
     Request("177 million pixels in 22 kB [coobird/thumbnailator#195]", pngs.bomb(), alone=True),
     Request(
-        "GIF of 40 frames of 25 million pixels [smartnews/yoya-thumber#2]",
-        bitmaps.gif(5000, 5000, 40, (1, 1)),
+        "GIF of 1,000 frames of a million pixels [smartnews/yoya-thumber#2]",
+        bitmaps.long_gif(1000, 1000),
+        _RED.resize((1000, 1000)),
         alone=True,
     ),
 ]

@@ -59,7 +59,7 @@ PNGS = [
         pngs.with_chunks(
             pngs.chunk(b"eXIf", _ORIENTATION_6[6:]), encoded=corpus.encode(_TURNED, "PNG")
         ),
-        rewritten="turned upright as EXIF says",
+        rewritten="turned upright as EXIF says, as PNG",
     ),
     _png(
         "grey with a transparent value [python-pillow/Pillow#154]",
