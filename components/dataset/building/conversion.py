@@ -20,6 +20,7 @@ from components import texts
 from components.dataset.building.layout import Layout, Pair, overlaps
 from components.dataset.building.shards import Shard, Written, write_shard, written_from_json
 from components.dataset.examination import findings
+from components.dataset.examination.advice import describe_shared, shared_causes
 from components.dataset.examination.distances import skew
 from components.dataset.examination.findings import Finding
 from components.dataset.examination.repeats import repeats
@@ -71,6 +72,7 @@ def convert(
     for split in names:
         pairs[split], missing = layout.pairs(split, (limits or {}).get(split, 0))
         found += missing
+    pictures = {split: len(own) for split, own in pairs.items()}
     pairs, shared = overlaps(dataset, pairs)
     found += shared
     report = folder.with_name(f"{folder.name}.findings.json")
@@ -88,19 +90,14 @@ def convert(
         ]
         not_taken = layout.not_taken(names)
         _report(report, found + whole, not_taken)
+        shared = shared_causes(found, pictures)
         empty = [name for name, split in splits.items() if not split.measures.records]
         if whole or (found and (on_error == "fail" or empty)):
             total = sum(map(len, pairs.values()))
-            advice = (
-                "mend or remove them"
-                if on_error == "skip" or whole
-                else "mend or remove them, or leave them out with python -m components.dataset "
-                f"build {dataset.name} --on-error=skip"
-            )
             raise DataError(
                 f"expected {texts.counted(total, 'picture')} fit for training; got "
-                f"{findings.describe(whole + found, str(report))}\n"
-                f"to fix, {advice}; the list is in {report}"
+                f"{findings.describe(whole + found, str(report))}{describe_shared(shared)}\n"
+                f"to fix, {_advice(dataset, shared, whole, on_error)}; the list is in {report}"
             )
         manifest = {
             "source": source,
@@ -122,7 +119,21 @@ def convert(
             texts.counted(left_out, "picture"),
             findings.describe(found, str(report)),
         )
+        for line in shared:
+            logging.warning("Left out, though the cause is not in single files: %s", line)
     return manifest
+
+
+def _advice(dataset: Dataset, shared: list[str], whole: list[Finding], on_error: str) -> str:
+    """What is to be done; nothing is left out that a line of the description would mend."""
+    if shared:
+        return "mend that, and see what remains"
+    if on_error == "skip" or whole:
+        return "mend or remove them"
+    return (
+        "mend or remove them, or leave them out with python -m components.dataset "
+        f"build {dataset.name} --on-error=skip"
+    )
 
 
 def _check_apart(folder: Path, layout: Layout) -> None:

@@ -24,6 +24,9 @@ IN_TWO_SPLITS = "in two splits"
 ONE_CLASS = "only one class"
 TURNED = "turned picture"
 
+CORRUPT = (CORRUPT_PICTURE, CORRUPT_MASK, UNSUITABLE_MASK)
+"""Of which nothing can be measured."""
+
 ACCEPTABLE = (ALL_IGNORED, DUPLICATE, IN_TWO_SPLITS, ONE_CLASS)
 """What one can train with in spite of it, if one says so; anything else would fail later."""
 

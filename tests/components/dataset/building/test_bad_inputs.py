@@ -212,6 +212,87 @@ def test_findings_of_an_earlier_attempt_vanish_when_all_is_well(tmp_path, output
     assert left_in(output.parent) == ["records"]
 
 
+# === What all have in common ===
+
+UNDECLARED_HW = np.where(corpus.LABEL_HW == 2, np.uint8(11), corpus.LABEL_HW)
+OTHER_HW3 = np.where(corpus.LABEL_HW[..., None] == 2, np.uint8([1, 2, 3]), corpus.COLORS_256[0])
+SHARED = {
+    "label": (
+        corpus.mask_file(UNDECLARED_HW),
+        "folders",
+        "label 11 is in 4 of 4 masks: declare it",
+    ),
+    "255": (
+        corpus.mask_file(np.where(corpus.LABEL_HW == 2, np.uint8(254), corpus.LABEL_HW)),
+        "folders",
+        "or set ignore_label = 254",
+    ),
+    "colour": (corpus.mask_file(OTHER_HW3), "colors", "colour #010203 is in 4 of 4 masks: give it"),
+    "transparency": (
+        corpus.encode(corpus.with_half_alpha(Image.fromarray(OTHER_HW3)), "PNG"),
+        "colors",
+        "more than 16 colours that are not declared are in 4 of 4 masks",
+    ),
+    "size": (
+        corpus.mask_file(corpus.LABEL_HW[:16]),
+        "folders",
+        "4 of 4 pictures: mask of another size (the picture is 64x32, the mask 64x16): take the",
+    ),
+    "kind": (
+        corpus.mask_file(corpus.COLORS_256[corpus.LABEL_HW]),
+        "folders",
+        "4 of 4 pictures: unsuitable mask (expected one channel of class ids, got mode RGB; if",
+    ),
+    "pointer": (
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "folders",
+        "4 of 4 pictures: corrupt mask (expected a picture file such as JPEG, PNG or TIFF, got",
+    ),
+    "ignored": (
+        corpus.mask_file(np.full_like(corpus.LABEL_HW, 255)),
+        "folders",
+        "4 of 4 pictures: nothing to learn (every pixel has the ignore label): correct ignore_lab",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_where_all_masks_have_one_fault_the_advice_is_not_to_leave_them_out(tmp_path, output, case):
+    content, layout, line = SHARED[case]
+    corpus.write_good(tmp_path, layout)
+    for path in tmp_path.glob("masks/*/*.png"):
+        path.write_bytes(content)
+    for on_error in ("fail", "skip"):
+        with pytest.raises(DataError) as caught:
+            convert(tmp_path, layout, output, on_error)
+        message = str(caught.value)
+        assert f"The cause is not in single files:\n  {line}" in message or line in message
+        assert "\nto fix, mend that, and see what remains; the list is in " in message
+        assert "on-error" not in message and "remove them" not in message
+
+
+def test_where_all_masks_are_missing_the_advice_is_not_to_leave_the_pictures_out(tmp_path, output):
+    corpus.write_good(tmp_path, "folders")
+    for path in tmp_path.glob("masks/*/*.png"):
+        path.rename(path.with_name(f"{path.stem}_mask.png"))
+    with pytest.raises(DataError) as caught:
+        convert(tmp_path, "folders", output)
+    message = str(caught.value)
+    assert "pictures: missing mask (for one, expected a file " in message
+    assert "on-error" not in message and "remove them" not in message
+
+
+def test_a_single_fault_beside_one_of_all_does_not_change_the_advice(tmp_path, output):
+    corpus.write_good(tmp_path, "folders")
+    for path in tmp_path.glob("masks/train/*.png"):
+        path.write_bytes(corpus.mask_file(UNDECLARED_HW))
+    corpus.picture(b"no picture")(tmp_path)
+    with pytest.raises(DataError, match="label 11 is in 3 of 4 masks") as caught:
+        convert(tmp_path, "folders", output)
+    assert "train odd: corrupt picture" in str(caught.value)
+    assert "on-error" not in str(caught.value)
+
+
 # === What the data gate is going to say ===
 
 
