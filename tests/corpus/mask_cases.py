@@ -112,7 +112,7 @@ BAD_MASKS = [
             save_all=True,
             append_images=[Image.fromarray(_FEW_HW)],
         ),
-        "(?i)pages|pictures|frames",
+        "(?i)one picture in the file",
         ".tif",
     ),
     _refused(

@@ -66,6 +66,8 @@ def _verdict(case: object) -> str:
             return "right"
         case Accepted():
             return f"right; {case.rewritten}"
+        case Refused() if case in jpeg_cases.LEFT_OVER:
+            return f"refused: {case.cause}; a served model cannot see it, and answers"
         case Refused():
             return f"refused: {case.cause}"
         case folder_cases.Said():

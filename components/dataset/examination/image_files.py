@@ -68,10 +68,10 @@ def png_chunks(encoded: bytes) -> Iterator[tuple[bytes, bytes]]:
         if len(chunk) < 12 + length:
             raise ValueError("it ends within a chunk")
         name = chunk[4:8]
-        if place == len(PNG) and name != b"IHDR":
-            raise ValueError("its first chunk is no IHDR, as in Apple's own kind of PNG")
         if not name.isalpha():
             raise ValueError("a chunk has no name")
+        if place == len(PNG) and name != b"IHDR":
+            raise ValueError(f"its first chunk is {name.decode()}, not IHDR")
         # PNG specification, 5.4: a decoder may do without what has a small first letter.
         if name[:1].isupper() and zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
             raise ValueError(f"the checksum of its {name.decode()} is wrong")
