@@ -78,7 +78,12 @@ class ServedModel(tf.Module):
 
     def _predict(self, image: tf.Tensor) -> tf.Tensor:
         """Class ids, int32 `[B, S, S]`."""
-        return tf.argmax(self._logits(image), axis=-1, output_type=tf.int32)
+        return tf.cond(
+            tf.size(image) > 0,
+            lambda: tf.argmax(self._logits(image), axis=-1, output_type=tf.int32),
+            # Not every fused operation takes no picture at all.
+            lambda: tf.zeros(tf.shape(image)[:3], tf.int32),
+        )
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)])
     def serve(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
