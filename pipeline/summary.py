@@ -30,11 +30,13 @@ def conclude(
         NotBlessedError: the candidate was refused, with the reasons.
         PipelineError: the model was pushed by an earlier run, and is not what is served now.
     """
+    warnings = []
     if "Evaluator" in steps:
         evaluation = load_evaluation(steps["Evaluator"].outputs["evaluation"][0].uri)
         console.print(_scores(evaluation))
+        warnings = [("Doubt", line) for line in evaluation.warnings]
     console.print(_times(steps))
-    for label, place in _places(steps, environment):
+    for label, place in [*_places(steps, environment), *warnings]:
         console.print(f"{label:<12} {place}", highlight=False, soft_wrap=True)
     if "Pusher" not in steps:
         console.print("Verdict      none: the run was to stop before the Pusher")

@@ -44,6 +44,8 @@ def arguments(shared_data):
         "training.learning_rate": 1e-6,
         "training.fine_tune_batch_norm": "false",
         "evaluation.min_mean_iou": 0.2,
+        # Twelve pictures hold a few pixels of some classes, which nothing finds at this size.
+        "evaluation.allow_dead_classes": "true",
     }
     return (
         *("--dataset", "pascal", "--recipe", "pascal_checkpoint"),

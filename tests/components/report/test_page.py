@@ -44,7 +44,8 @@ def picture():
 
 def evaluation(dataset, **changes) -> Evaluation:
     names = {f"iou/{name}": 0.5 for name in dataset.class_names}
-    numbers = {"mean_iou": 0.123, "pixel_accuracy": 0.9, "example_count": 7.0, **names}
+    numbers = {"mean_iou": 0.123, "above_constant": 0.05, "pixel_accuracy": 0.9,
+               "example_count": 7.0, **names}  # fmt: skip
     numbers[f"iou/{dataset.class_names[-1]}"] = math.nan
     options = {"candidate": numbers, "baseline": None, "slices": {}, "reasons": (), **changes}
     return Evaluation(**options)
@@ -66,6 +67,16 @@ def test_page_of_a_refused_model_says_why(dataset, picture):
     )
     html = render_page(dataset, refused, DATA, [picture], title="Title")
     assert "refused" in html and "mean_iou is 0.1230" in html and "baseline 40.0 %" in html
+
+
+def test_page_of_a_blessed_model_says_what_is_doubtful(dataset, picture):
+    first = f"iou/{dataset.class_names[0]}"
+    doubtful = evaluation(dataset)
+    doubtful.candidate[first] = 0.0
+    html = render_page(dataset, doubtful, DATA, [picture], title="Title")
+    assert "blessed" in html and f"are never found (IoU 0): {dataset.class_names[0]}" in html
+    whole = evaluation(dataset)
+    assert "Doubts" not in render_page(dataset, whole, DATA, [picture], title="Title")
 
 
 def test_contact_sheet_has_a_column_for_each_picture(dataset, picture):
