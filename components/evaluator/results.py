@@ -95,8 +95,8 @@ def _dead_classes(candidate: Metrics) -> str:
     if not dead:
         return ""
     return (
-        f"{len(dead)} of the {len(ious)} classes in the validation labels are never found "
-        f"(IoU 0): {_listed(dead)}"
+        f"{len(dead)} of the {len(ious)} classes in the validation labels "
+        f"{'is' if len(dead) == 1 else 'are'} never found (IoU 0): {_listed(dead)}"
     )
 
 

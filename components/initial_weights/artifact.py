@@ -119,12 +119,21 @@ def _check_same_network(
 ) -> None:
     """Refuses an exported model of another architecture; the last layer may differ.
 
+    Another way to resize changes no shape, and every answer.
+
     Raises:
         ConfigError: naming the options of both.
     """
     shapes = {name: tuple(v.shape) for name, v in official_variables(model).items()}
     found = {name: value.shape for name, value in checkpoint.values.items()}
     differing = {name for name, _ in shapes.items() ^ found.items() if not is_of_logits(name)}
+    corners = wanted.get("align_corners", True), got["align_corners"]
+    if not differing and corners[0] != corners[1]:
+        raise ConfigError(
+            f"initial_weights.source: expected a model with model.align_corners={corners[0]}; got "
+            f"one with {corners[1]} in {checkpoint.source}, whose answers would shift; to fix, "
+            f"--set model.align_corners={json.dumps(corners[1])}"
+        )
     if not differing:
         return
     # Through JSON, where a tuple is a list.

@@ -97,7 +97,7 @@ def test_a_model_that_finds_every_class_is_blessed_without_a_doubt(model, tmp_pa
     ],
 )
 def test_a_dead_class_is_named_and_refused_unless_allowed(model, tmp_path, matrix):
-    sentence = f"1 of the 3 classes in the validation labels are never found (IoU 0): {NAMES[2]}"
+    sentence = f"1 of the 3 classes in the validation labels is never found (IoU 0): {NAMES[2]}"
     refused = judged(model, tmp_path / "refused", matrix)
     assert not refused.blessed and refused.warnings == (sentence,)
     (reason,) = refused.reasons

@@ -74,7 +74,7 @@ def test_page_of_a_blessed_model_says_what_is_doubtful(dataset, picture):
     doubtful = evaluation(dataset)
     doubtful.candidate[first] = 0.0
     html = render_page(dataset, doubtful, DATA, [picture], title="Title")
-    assert "blessed" in html and f"are never found (IoU 0): {dataset.class_names[0]}" in html
+    assert "blessed" in html and f"is never found (IoU 0): {dataset.class_names[0]}" in html
     whole = evaluation(dataset)
     assert "Doubts" not in render_page(dataset, whole, DATA, [picture], title="Title")
 
