@@ -99,6 +99,7 @@ def create_pipeline(
         options=config.initial_weights.model_dump_json(),
         network=json.dumps(config.model.arguments(dataset.num_classes, config.data.canvas_size)),
         class_names=json.dumps(dataset.class_names),
+        tuned_batch_norm=config.training.tuned_batch_norm,
         name=config.name,
         digest=inputs.weights_digest,
         # Not of what downloads and unpacks: the same file gives the same weights.

@@ -10,8 +10,13 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
+
+import keras
+import numpy as np
 
 from components.errors import ConfigError
+from components.initial_weights.batch_norm import require_statistics
 from components.initial_weights.find import DEFAULT_CACHE, Found, find
 from components.initial_weights.loading import DESCRIPTION, PREFIX, RANDOM, reason
 from components.initial_weights.options import InitialWeightsOptions
@@ -24,6 +29,7 @@ from models.checkpoints import (
     Scope,
     assign,
     is_of_logits,
+    names_in_scope,
     official_variables,
     read_checkpoint,
     save_checkpoint,
@@ -36,6 +42,7 @@ def write(
     network: dict,
     *,
     class_names: Sequence[str],
+    tuned_batch_norm: Literal["all", "head", "none"],
     served: str,
     name: str,
     cache: Path = DEFAULT_CACHE,
@@ -47,13 +54,15 @@ def write(
         options: which weights.
         network: keyword arguments of `models.DeepLabV3Plus`, with `num_classes`, `input_shape`.
         class_names: of the run; a served model of others lends all but its last layer.
+        tuned_batch_norm: in which part of the network the training tunes it.
         served: see `find.find`, as `name` and `cache`.
 
     Returns:
         One line for the log.
 
     Raises:
-        ConfigError: there are none, or they do not fit the network.
+        ConfigError: there are none, they do not fit the network, or they have no batch
+            normalization that could be tuned.
         DownloadFailedError: see `find.find`.
     """
     found = find(options, served=served, name=name, cache=cache)
@@ -65,6 +74,8 @@ def write(
         description, report = _load_found(model, found, options, network, list(class_names))
     except (OSError, ValueError) as error:
         raise ConfigError(f"initial_weights: {error}") from error
+    if not options.accept_folded_batch_norm:
+        require_statistics(_tuned(model, report, tuned_batch_norm), found.path)
     with tempfile.TemporaryDirectory() as local:
         save_checkpoint(model, os.path.join(local, PREFIX), names=report.loaded)
         paths.copy_tree(local, folder)
@@ -102,6 +113,16 @@ def _load_found(
         if scope != "backbone":
             _check_same_network(model, checkpoint, network, about["model"])
     return description, assign(model, checkpoint, scope=description["scope"])
+
+
+def _tuned(model: DeepLabV3Plus, report: LoadReport, part: str) -> dict[str, np.ndarray]:
+    """What was loaded into the part of the network whose batch normalization is tuned."""
+    backbone = set(names_in_scope(model, "backbone"))
+    return {
+        name: keras.ops.convert_to_numpy(variable)
+        for name, variable in official_variables(model).items()
+        if name in report.loaded and (part == "all" or (part == "head" and name not in backbone))
+    }
 
 
 def _scope_for(scope: Scope, classes: list[str], class_names: list[str]) -> tuple[Scope, str]:

@@ -96,6 +96,7 @@ def _require_fitting_weights(
             config.initial_weights,
             config.model.arguments(dataset.num_classes, config.data.canvas_size),
             class_names=dataset.class_names,
+            tuned_batch_norm=config.training.tuned_batch_norm,
             served=environment.served,
             name=config.name,
         )

@@ -62,6 +62,13 @@ def test_weights_that_do_not_fit_fail_before_any_data_is_converted(checkout, arg
     assert not list((checkout.output / "data").glob("*"))
 
 
+def test_folded_batch_norm_is_not_tuned_and_said_before_any_data_is_converted(checkout, arguments):
+    done = checkout.run(*arguments, "--set", "training.fine_tune_batch_norm=true")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "54 of 54 layers" in done.stdout and "fine_tune_batch_norm=false" in done.stdout
+    assert not list((checkout.output / "data").glob("*"))
+
+
 def test_a_run_killed_in_training_goes_on_and_pushes(checkout, arguments):
     seen = checkout.run_and_kill(*arguments, when="step 4/6")
     assert "step 4/6" in seen

@@ -93,6 +93,7 @@ def begin(folder, serving, class_names, **network):
         InitialWeightsOptions(source="served", scope="all"),
         arguments | network,
         class_names=class_names,
+        tuned_batch_norm="all",
         served=str(serving),
         name="deeplab",
     )

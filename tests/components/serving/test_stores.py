@@ -93,6 +93,7 @@ def test_initial_weights(artifact, exported_model, tmp_path):
             options=json.dumps({"source": "served", "scope": "all"}),
             network=json.dumps(network),
             class_names=json.dumps(DESCRIPTION["classes"]),
+            tuned_batch_norm="all",
             name="deeplab",
             digest="",
             source_fingerprint="",

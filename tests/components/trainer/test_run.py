@@ -89,6 +89,7 @@ def write_weights(target: Path, folder: Path, **chosen) -> None:
         InitialWeightsOptions(**chosen),
         ModelOptions(**MODEL, dropout=0.0).arguments(7, CROP),
         class_names=schemas.load("sample").class_names,
+        tuned_batch_norm="all",
         served=str(folder / "served"),
         name="deeplab",
     )
