@@ -184,6 +184,7 @@ def create_pipeline(
         examples=examples,
         evaluation=evaluator.outputs["evaluation"],
         data_report=drift_gate.outputs["judged_report"],
+        model_run=trainer.outputs["model_run"],
         dataset=description,
         split=VAL,
         pictures=config.report.pictures,

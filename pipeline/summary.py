@@ -10,8 +10,10 @@ from components.data_gate import report
 from components.errors import NotBlessedError
 from components.evaluator.results import Evaluation, load_evaluation
 from components.metadata import Step
+from components.report import advice
 from components.serving import versions
 from components.storage import paths
+from components.trainer import history
 from pipeline.environment import Environment
 
 
@@ -34,7 +36,10 @@ def conclude(
     if "Evaluator" in steps:
         evaluation = load_evaluation(steps["Evaluator"].outputs["evaluation"][0].uri)
         console.print(_scores(evaluation))
-        warnings = [("Doubt", line) for line in evaluation.warnings]
+        warnings += [("Doubt", line) for line in evaluation.warnings]
+    if "Trainer" in steps:
+        states = history.read(_uri(steps, "Trainer", "model_run"))
+        warnings += [("Training", line) for line in advice.advise(states)]
     console.print(_times(steps))
     for label, place in [*_places(steps, environment), *warnings]:
         console.print(f"{label:<12} {place}", highlight=False, soft_wrap=True)
