@@ -65,6 +65,10 @@ class ModelOptions(Options):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the head's channels dropped in training."""
 
+    align_corners: bool = True
+    """How features and logits are resized: corner on corner, as the official networks; False for
+    those published as TFLite that were made without (TensorFlow 1's default)."""
+
     def arguments(self, num_classes: int, canvas_size: int | None) -> dict[str, Any]:
         """What `models.DeepLabV3Plus` is called with.
 

@@ -36,6 +36,8 @@ class DeepLabV3Plus(keras.Model):
         bounded_activation: bool. ReLU6 for ReLU, for quantized inference.
         head_batch_norm: bool. Batch normalization in ASPP and decoder; without, biases.
         dropout: float. Share of ASPP's result that is dropped in training.
+        align_corners: bool. How the three resizes interpolate, see `ResizeBilinear`; some networks
+            published as TFLite were made without.
         input_shape: tuple. (height, width, 3), each size may be None.
         dtype: string. Name of a Keras dtype policy; None is the global one.
         name: string. Name of the model.
@@ -64,6 +66,7 @@ class DeepLabV3Plus(keras.Model):
         bounded_activation: bool = False,
         head_batch_norm: bool = True,
         dropout: float = 0.1,
+        align_corners: bool = True,
         input_shape: tuple[int | None, int | None, int] = (None, None, 3),
         dtype: str | None = None,
         name: str = "deeplab_v3_plus",
@@ -112,13 +115,19 @@ class DeepLabV3Plus(keras.Model):
                 image_pooling=image_pooling,
                 separable=separable,
                 dropout=dropout,
+                align_corners=align_corners,
                 style=style,
             )
         if decoder:
             x = head.decoder(
-                x, features.low_level, depth=decoder_depth, separable=separable, style=style
+                x,
+                features.low_level,
+                depth=decoder_depth,
+                separable=separable,
+                align_corners=align_corners,
+                style=style,
             )
-        logits = head.logits(x, images, num_classes=num_classes)
+        logits = head.logits(x, images, num_classes=num_classes, align_corners=align_corners)
 
         # === Functional Model ===
         super().__init__(inputs=images, outputs=logits, name=name)
@@ -140,6 +149,7 @@ class DeepLabV3Plus(keras.Model):
             "bounded_activation": bounded_activation,
             "head_batch_norm": head_batch_norm,
             "dropout": dropout,
+            "align_corners": align_corners,
             "input_shape": tuple(input_shape),
             "dtype": dtype,
         }

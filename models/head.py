@@ -40,6 +40,7 @@ def aspp(
     image_pooling: bool,
     separable: bool,
     dropout: float,
+    align_corners: bool,
     style: ConvStyle,
 ):
     """Atrous spatial pyramid pooling with image-level features (arXiv 1706.05587, Fig. 5).
@@ -51,6 +52,7 @@ def aspp(
         image_pooling: Adds the branch that sees the whole image.
         separable: Makes the 3x3 branches depthwise separable.
         dropout: Share of the result that is dropped in training.
+        align_corners: See `ResizeBilinear`.
         style: Of the convolutions.
 
     Returns:
@@ -62,7 +64,8 @@ def aspp(
             keepdims=True, dtype=style.dtype, name=f"{IMAGE_POOLING}.mean"
         )(features)
         pooled = conv2d(pooled, depth, 1, IMAGE_POOLING, style)
-        branches.append(_resize(pooled, features, f"{IMAGE_POOLING}.resize", style.dtype))
+        resize = ResizeBilinear(align_corners, dtype=style.dtype, name=f"{IMAGE_POOLING}.resize")
+        branches.append(resize([pooled, features]))
     branches.append(conv2d(features, depth, 1, f"{ASPP}0", style))
     for index, rate in enumerate(atrous_rates, start=1):
         branches.append(_conv3x3(features, depth, f"{ASPP}{index}", style, separable, rate=rate))
@@ -72,7 +75,9 @@ def aspp(
     return layers.Dropout(dropout, dtype=style.dtype, name=f"{CONCAT_PROJECTION}.dropout")(x)
 
 
-def decoder(features, low_level, *, depth: int, separable: bool, style: ConvStyle):
+def decoder(
+    features, low_level, *, depth: int, separable: bool, align_corners: bool, style: ConvStyle
+):
     """Sharpens the features with early ones of four times their resolution (Sec. 3.1).
 
     Args:
@@ -80,13 +85,15 @@ def decoder(features, low_level, *, depth: int, separable: bool, style: ConvStyl
         low_level: [batch, 4 * height, 4 * width, channels], from within the backbone.
         depth: Channels of the result.
         separable: Makes the 3x3 convolutions depthwise separable.
+        align_corners: See `ResizeBilinear`.
         style: Of the convolutions.
 
     Returns:
         [batch, 4 * height, 4 * width, depth].
     """
     projected = conv2d(low_level, _LOW_LEVEL_DEPTH, 1, f"{DECODER}.feature_projection0", style)
-    features = _resize(features, low_level, f"{DECODER}.resize", style.dtype)
+    resize = ResizeBilinear(align_corners, dtype=style.dtype, name=f"{DECODER}.resize")
+    features = resize([features, low_level])
     x = _concatenate([features, projected], f"{DECODER}.concat", style)
     for index in range(2):
         # Plain convolutions were a repeated layer in the official code, hence the longer name.
@@ -95,13 +102,14 @@ def decoder(features, low_level, *, depth: int, separable: bool, style: ConvStyl
     return x
 
 
-def logits(features, images, *, num_classes: int):
+def logits(features, images, *, num_classes: int, align_corners: bool):
     """Class scores of every pixel, in float32 whatever the dtype policy.
 
     Args:
         features: [batch, height, width, channels].
         images: [batch, image_height, image_width, 3], of which only the size is read.
         num_classes: Scores of every pixel.
+        align_corners: See `ResizeBilinear`.
 
     Returns:
         [batch, image_height, image_width, num_classes] float32.
@@ -109,7 +117,8 @@ def logits(features, images, *, num_classes: int):
     x = layers.Conv2D(
         num_classes, 1, kernel_initializer=truncated_normal(0.01), dtype="float32", name=LOGITS
     )(features)
-    return _resize(x, images, f"{LOGITS}.resize", "float32")
+    resize = ResizeBilinear(align_corners, dtype="float32", name=f"{LOGITS}.resize")
+    return resize([x, images])
 
 
 def _conv3x3(x, depth: int, name: str, style: ConvStyle, separable: bool, rate: int = 1):
@@ -117,10 +126,6 @@ def _conv3x3(x, depth: int, name: str, style: ConvStyle, separable: bool, rate: 
         return conv2d(x, depth, 3, name, style, rate=rate)
     x = depthwise_conv2d(x, f"{name}_depthwise", style.initialized(0.33), rate=rate)
     return conv2d(x, depth, 1, f"{name}_pointwise", style.initialized(0.06))
-
-
-def _resize(x, like, name: str, dtype: str | None):
-    return ResizeBilinear(dtype=dtype, name=name)([x, like])
 
 
 def _concatenate(tensors: list[keras.KerasTensor], name: str, style: ConvStyle):

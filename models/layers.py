@@ -174,15 +174,23 @@ def _normalize_and_activate(x, name: str, style: ConvStyle, activate: bool):
 
 @keras.saving.register_keras_serializable(package="deeplab")
 class ResizeBilinear(layers.Layer):
-    """Bilinear resize with aligned corners, to the size of another tensor.
+    """Bilinear resize to the size of another tensor.
 
     Aligned corners map the first and last pixel onto the first and last one, as the official
-    weights were trained with; `keras.ops.image.resize` has half-pixel centers only. A product with
-    one interpolation matrix per axis takes sizes that are known only when it runs, and its
-    gradient is such a product again, where that of a gather would be a scatter, which accelerators
-    do slowly and in no fixed order. On CPU the two are equally fast.
+    weights were trained with. Without, new pixel i lies at i * size / new_size, as TensorFlow 1 and
+    TFLite have it unless told otherwise; `keras.ops.image.resize` has half-pixel centers only. A
+    product with one interpolation matrix per axis takes sizes that are known only when it runs, and
+    its gradient is such a product again, where that of a gather would be a scatter, which
+    accelerators do slowly and in no fixed order. On CPU the two are equally fast.
 
+    Args:
+        align_corners: bool. Whether the corners are aligned.
+        **kwargs: those of every layer.
     """
+
+    def __init__(self, align_corners: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.align_corners = align_corners
 
     def call(self, inputs):
         """Resizes the first of two tensors to the size of the second.
@@ -197,9 +205,9 @@ class ResizeBilinear(layers.Layer):
         _, height, width, channels = ops.shape(x)
         _, new_height, new_width, _ = ops.shape(like)
         # Width first leaves most of the work to one large matrix product.
-        x = ops.matmul(_interpolation(width, new_width, x.dtype), x)
+        x = ops.matmul(self._interpolation(width, new_width, x.dtype), x)
         x = ops.reshape(x, (-1, height, new_width * channels))
-        x = ops.matmul(_interpolation(height, new_height, x.dtype), x)
+        x = ops.matmul(self._interpolation(height, new_height, x.dtype), x)
         return ops.reshape(x, (-1, new_height, new_width, channels))
 
     def compute_output_shape(self, input_shape):
@@ -207,12 +215,19 @@ class ResizeBilinear(layers.Layer):
         x, like = input_shape
         return (x[0], *like[1:3], x[3])
 
+    def get_config(self):
+        """The arguments that build the same layer again."""
+        return {**super().get_config(), "align_corners": self.align_corners}
 
-def _interpolation(size, new_size, dtype):
-    """[new_size, size] weights of every old pixel in every new one; both sizes may be tensors."""
-    # In float32 whatever the dtype: positions of large images do not fit bfloat16.
-    last, new_last = ops.cast(size - 1, "float32"), ops.cast(new_size - 1, "float32")
-    scale = last / ops.maximum(new_last, 1.0)
-    position = ops.cast(ops.arange(new_size), "float32") * scale
-    distance = ops.abs(position[:, None] - ops.cast(ops.arange(size), "float32")[None, :])
-    return ops.cast(ops.relu(1.0 - distance), dtype)
+    def _interpolation(self, size, new_size, dtype):
+        """[new_size, size] weights of every old pixel in every new one; sizes may be tensors."""
+        # In float32 whatever the dtype: positions of large images do not fit bfloat16.
+        old, new = ops.cast(size, "float32"), ops.cast(new_size, "float32")
+        if self.align_corners:
+            scale = (old - 1.0) / ops.maximum(new - 1.0, 1.0)
+        else:
+            scale = old / new
+        # Without aligned corners the last pixels lie beyond the last old one, and repeat it.
+        position = ops.minimum(ops.cast(ops.arange(new_size), "float32") * scale, old - 1.0)
+        distance = ops.abs(position[:, None] - ops.cast(ops.arange(size), "float32")[None, :])
+        return ops.cast(ops.relu(1.0 - distance), dtype)

@@ -56,6 +56,36 @@ def pixel_accuracy(matrix: np.ndarray) -> float:
     return float(np.trace(matrix) / total) if total else float("nan")
 
 
+def dead_classes(matrix: np.ndarray) -> tuple[int, ...]:
+    """Classes of the truth of which no pixel was predicted right; their IoU is 0.
+
+    Args:
+        matrix: integers `[C, C]`, rows truth, columns prediction.
+
+    Returns:
+        Class ids, ascending.
+    """
+    matrix = _checked(matrix)
+    return tuple(np.flatnonzero((matrix.sum(axis=1) > 0) & (np.diagonal(matrix) == 0)).tolist())
+
+
+def best_constant_mean_iou(matrix: np.ndarray) -> float:
+    """The highest mean IoU that one class everywhere would have had on this truth.
+
+    Class c everywhere has its share of the labelled pixels as IoU and 0 for all others, so the most
+    frequent class is the best one.
+
+    Args:
+        matrix: integers `[C, C]`, rows truth, columns prediction; only the truth counts.
+
+    Returns:
+        A fraction in [0, 1]; NaN without labelled pixels.
+    """
+    truth = _checked(matrix).sum(axis=1)
+    total = truth.sum()
+    return float(truth.max() / total / np.count_nonzero(truth)) if total else float("nan")
+
+
 def _checked(matrix: np.ndarray) -> np.ndarray:
     """The matrix in int64, so that no sum over a data set overflows."""
     matrix = np.asarray(matrix)

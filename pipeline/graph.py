@@ -99,6 +99,7 @@ def create_pipeline(
         options=config.initial_weights.model_dump_json(),
         network=json.dumps(config.model.arguments(dataset.num_classes, config.data.canvas_size)),
         class_names=json.dumps(dataset.class_names),
+        tuned_batch_norm=config.training.tuned_batch_norm,
         name=config.name,
         digest=inputs.weights_digest,
         # Not of what downloads and unpacks: the same file gives the same weights.
@@ -186,6 +187,7 @@ def create_pipeline(
         examples=examples,
         evaluation=evaluator.outputs["evaluation"],
         data_report=drift_gate.outputs["judged_report"],
+        model_run=trainer.outputs["model_run"],
         dataset=description,
         split=VAL,
         pictures=config.report.pictures,

@@ -10,8 +10,10 @@ from components.data_gate import report
 from components.errors import NotBlessedError
 from components.evaluator.results import Evaluation, load_evaluation
 from components.metadata import Step
+from components.report import advice
 from components.serving import versions
 from components.storage import paths
+from components.trainer import history
 from pipeline.environment import Environment
 
 
@@ -30,11 +32,16 @@ def conclude(
         NotBlessedError: the candidate was refused, with the reasons.
         PipelineError: the model was pushed by an earlier run, and is not what is served now.
     """
+    warnings = []
     if "Evaluator" in steps:
         evaluation = load_evaluation(steps["Evaluator"].outputs["evaluation"][0].uri)
         console.print(_scores(evaluation))
+        warnings += [("Doubt", line) for line in evaluation.warnings]
+    if "Trainer" in steps:
+        states = history.read(_uri(steps, "Trainer", "model_run"))
+        warnings += [("Training", line) for line in advice.advise(states)]
     console.print(_times(steps))
-    for label, place in _places(steps, environment):
+    for label, place in [*_places(steps, environment), *warnings]:
         console.print(f"{label:<12} {place}", highlight=False, soft_wrap=True)
     if "Pusher" not in steps:
         console.print("Verdict      none: the run was to stop before the Pusher")

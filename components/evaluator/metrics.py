@@ -12,6 +12,7 @@ import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 
+from components.evaluator.options import ABOVE_CONSTANT, DEAD_CLASSES
 from components.serving.signatures import CONFUSION_MATRIX, LABELS_OUT_OF_RANGE, UNDECODABLE
 from models import metrics
 
@@ -123,6 +124,27 @@ class PixelAccuracy(_MatrixMetric):
     def __init__(self, num_classes: int, source: str = "", name: str = "pixel_accuracy"):
         super().__init__(
             name, lambda m: {name: float(metrics.pixel_accuracy(m))}, num_classes, source
+        )
+
+
+class DeadClasses(_MatrixMetric):
+    """How many classes of the truth are never found, as `models.metrics.dead_classes` counts."""
+
+    def __init__(self, num_classes: int, source: str = "", name: str = DEAD_CLASSES):
+        super().__init__(
+            name, lambda m: {name: float(len(metrics.dead_classes(m)))}, num_classes, source
+        )
+
+
+class AboveConstant(_MatrixMetric):
+    """By how much the mean IoU is above that of the best constant answer; at most 0 is no model."""
+
+    def __init__(self, num_classes: int, source: str = "", name: str = ABOVE_CONSTANT):
+        super().__init__(
+            name,
+            lambda m: {name: metrics.mean_iou(m) - metrics.best_constant_mean_iou(m)},
+            num_classes,
+            source,
         )
 
 

@@ -6,6 +6,15 @@ from pydantic import Field
 
 from components.options import Options
 
+DEAD_CLASSES = "dead_classes"
+"""The metric's name: how many classes of the labels are never found."""
+
+ABOVE_CONSTANT = "above_constant"
+"""The metric's name: mean IoU less that of the best constant answer."""
+
+FLOAT_NOISE = 1e-9
+"""A mean IoU that is higher by less than this is not higher."""
+
 _Fraction = Annotated[
     float, Field(ge=0, le=1, description="a fraction in [0, 1], not a percentage")
 ]
@@ -21,6 +30,10 @@ class EvaluationOptions(Options):
 
     max_mean_iou_drop: _Fraction = 0.01
     """A candidate is refused when its mean IoU is lower by more than this than the baseline's."""
+
+    allow_dead_classes: bool = False
+    """Bless a candidate that never finds some class of the validation labels, or is no better than
+    one class everywhere. It is said all the same."""
 
     slices: Annotated[
         tuple[Literal["orientation", "size"], ...],

@@ -7,6 +7,13 @@ import os
 import tensorflow_model_analysis as tfma
 
 from components import texts
+from components.evaluator.options import ABOVE_CONSTANT, DEAD_CLASSES, FLOAT_NOISE
+
+_LISTED = 12
+_WAY_OUT = (
+    "to fix, train longer, on more pictures of what is missed, or with training.class_weights; "
+    "evaluation.allow_dead_classes=true accepts it"
+)
 
 Metrics = dict[str, float]
 
@@ -26,6 +33,12 @@ class Evaluation:
 
     reasons: tuple[str, ...]
     """Why the gate refused the candidate; empty when it is blessed."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What makes a model doubtful, whether or not it was allowed: a sentence for each."""
+        found = (_dead_classes(self.candidate), _no_better_than_a_constant(self.candidate))
+        return tuple(sentence for sentence in found if sentence)
 
     @property
     def blessed(self) -> bool:
@@ -59,24 +72,67 @@ def load_evaluation(uri: str) -> Evaluation:
                 if "doubleValue" in value and not name.endswith("_diff")
             }
     candidate = found["candidate"]
+    whole = candidate[""]
     return Evaluation(
-        candidate=candidate[""],
+        candidate=whole,
         baseline=found["baseline"].get(""),
         slices={label: metrics for label, metrics in sorted(candidate.items()) if label},
-        reasons=tuple(_reasons(uri)),
+        reasons=tuple(_reasons(uri, whole)),
     )
 
 
-def _reasons(uri: str) -> list[str]:
-    """One sentence for each threshold that was missed."""
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+def _dead_classes(candidate: Metrics) -> str:
+    ious = {
+        name.removeprefix("iou/"): value
+        for name, value in candidate.items()
+        if name.startswith("iou/") and not math.isnan(value)
+    }
+    dead = [name for name, value in ious.items() if value == 0]
+    if not dead:
+        return ""
+    return (
+        f"{len(dead)} of the {len(ious)} classes in the validation labels "
+        f"{'is' if len(dead) == 1 else 'are'} never found (IoU 0): {_listed(dead)}"
+    )
+
+
+def _no_better_than_a_constant(candidate: Metrics) -> str:
+    mean_iou, above = candidate["mean_iou"], candidate[ABOVE_CONSTANT]
+    if not above < FLOAT_NOISE:
+        return ""
+    return (
+        f"mean_iou is {mean_iou:.4f}, no better than one class everywhere, "
+        f"which has {mean_iou - above:.4f}"
+    )
+
+
+def _reasons(uri: str, candidate: Metrics) -> list[str]:
+    """One sentence for each threshold that was missed.
+
+    Args:
+        uri: of the `evaluation` artifact.
+        candidate: its numbers over the whole split.
+    """
+    doubts = {
+        DEAD_CLASSES: _dead_classes(candidate),
+        ABOVE_CONSTANT: _no_better_than_a_constant(candidate),
+    }
     result = tfma.load_validation_result(uri)
     if result.validation_ok:
         return []
-    reasons = []
+    reasons, doubtful = [], []
     for per_slice in result.metric_validations_per_slice:
         for failure in per_slice.failures:
             name, threshold = failure.metric_key.name, failure.metric_threshold
             value = failure.metric_value.double_value.value
+            if doubts.get(name):
+                doubtful.append(doubts[name])
+                continue
             measured = "no number" if math.isnan(value) else f"{value:.4f}"
             if failure.metric_key.is_diff:
                 allowed = threshold.change_threshold.absolute.value
@@ -91,4 +147,6 @@ def _reasons(uri: str) -> list[str]:
         reasons.append(
             f"no record in {texts.counted(len(result.missing_slices), 'slice')} of the thresholds"
         )
-    return reasons or [f"the validation result in {os.path.basename(uri)} is not OK"]
+    if doubtful:
+        doubtful[-1] += f"; {_WAY_OUT}"
+    return [*reasons, *doubtful] or [f"the validation result in {os.path.basename(uri)} is not OK"]

@@ -10,9 +10,14 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
+
+import keras
+import numpy as np
 
 from components import texts
 from components.errors import ConfigError
+from components.initial_weights.batch_norm import require_statistics
 from components.initial_weights.find import DEFAULT_CACHE, Found, find
 from components.initial_weights.loading import DESCRIPTION, PREFIX, RANDOM, reason
 from components.initial_weights.options import InitialWeightsOptions
@@ -25,6 +30,7 @@ from models.checkpoints import (
     Scope,
     assign,
     is_of_logits,
+    names_in_scope,
     official_variables,
     read_checkpoint,
     save_checkpoint,
@@ -37,6 +43,7 @@ def write(
     network: dict,
     *,
     class_names: Sequence[str],
+    tuned_batch_norm: Literal["all", "head", "none"],
     served: str,
     name: str,
     cache: Path = DEFAULT_CACHE,
@@ -48,13 +55,15 @@ def write(
         options: which weights.
         network: keyword arguments of `models.DeepLabV3Plus`, with `num_classes`, `input_shape`.
         class_names: of the run; a served model of others lends all but its last layer.
+        tuned_batch_norm: in which part of the network the training tunes it.
         served: see `find.find`, as `name` and `cache`.
 
     Returns:
         One line for the log.
 
     Raises:
-        ConfigError: there are none, or they do not fit the network.
+        ConfigError: there are none, they do not fit the network, or they have no batch
+            normalization that could be tuned.
         DownloadFailedError: see `find.find`.
     """
     found = find(options, served=served, name=name, cache=cache)
@@ -66,6 +75,8 @@ def write(
         description, report = _load_found(model, found, options, network, list(class_names))
     except (OSError, ValueError) as error:
         raise ConfigError(f"initial_weights: {error}") from error
+    if not options.accept_folded_batch_norm:
+        require_statistics(_tuned(model, report, tuned_batch_norm), found.path)
     with tempfile.TemporaryDirectory() as local:
         save_checkpoint(model, os.path.join(local, PREFIX), names=report.loaded)
         paths.copy_tree(local, folder)
@@ -105,6 +116,16 @@ def _load_found(
     return description, assign(model, checkpoint, scope=description["scope"])
 
 
+def _tuned(model: DeepLabV3Plus, report: LoadReport, part: str) -> dict[str, np.ndarray]:
+    """What was loaded into the part of the network whose batch normalization is tuned."""
+    backbone = set(names_in_scope(model, "backbone"))
+    return {
+        name: keras.ops.convert_to_numpy(variable)
+        for name, variable in official_variables(model).items()
+        if name in report.loaded and (part == "all" or (part == "head" and name not in backbone))
+    }
+
+
 def _scope_for(scope: Scope, classes: list[str], class_names: list[str]) -> tuple[Scope, str]:
     """What an exported model of these classes can give, and why that is less than was asked for."""
     if scope != "all" or classes == class_names:
@@ -120,12 +141,21 @@ def _check_same_network(
 ) -> None:
     """Refuses an exported model of another architecture; the last layer may differ.
 
+    Another way to resize changes no shape, and every answer.
+
     Raises:
         ConfigError: naming the options of both.
     """
     shapes = {name: tuple(v.shape) for name, v in official_variables(model).items()}
     found = {name: value.shape for name, value in checkpoint.values.items()}
     differing = {name for name, _ in shapes.items() ^ found.items() if not is_of_logits(name)}
+    corners = wanted.get("align_corners", True), got["align_corners"]
+    if not differing and corners[0] != corners[1]:
+        raise ConfigError(
+            f"initial_weights.source: expected a model with model.align_corners={corners[0]}; got "
+            f"one with {corners[1]} in {checkpoint.source}, whose answers would shift; to fix, "
+            f"--set model.align_corners={json.dumps(corners[1])}"
+        )
     if not differing:
         return
     # Through JSON, where a tuple is a list.

@@ -17,6 +17,7 @@ def InitialWeights(
     options: tfx.dsl.components.Parameter[str],
     network: tfx.dsl.components.Parameter[str],
     class_names: tfx.dsl.components.Parameter[str],
+    tuned_batch_norm: tfx.dsl.components.Parameter[str],
     name: tfx.dsl.components.Parameter[str],
     digest: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
@@ -28,6 +29,7 @@ def InitialWeights(
         options: `InitialWeightsOptions` as JSON.
         network: keyword arguments of `models.DeepLabV3Plus` as JSON.
         class_names: a JSON list.
+        tuned_batch_norm: see `artifact.write`.
         name: of the served model.
         digest: see `find.digest`; part of the cache key only.
         source_fingerprint: part of the cache key only.
@@ -42,6 +44,7 @@ def InitialWeights(
         InitialWeightsOptions.from_json(options),
         json.loads(network),
         class_names=json.loads(class_names),
+        tuned_batch_norm=tuned_batch_norm,
         served=runtime.current().served,
         name=name,
     )

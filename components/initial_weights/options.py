@@ -27,5 +27,9 @@ class InitialWeightsOptions(Options):
     ] = None
     """Of the archive or the `.weights.h5`; None takes any."""
 
+    accept_folded_batch_norm: bool = False
+    """Tune batch normalization though its statistics were folded into other variables, as those of
+    networks that went through TFLite are."""
+
     max_bytes: Annotated[int, Field(ge=1)] = 4 << 30
     """A download, and what an archive holds, may be so large."""

@@ -15,9 +15,11 @@ from components.data_gate import report
 from components.dataset import records
 from components.evaluator.results import load_evaluation
 from components.examples import first_records
+from components.report.advice import advise
 from components.report.page import Picture, contact_sheet, render_page
 from components.serving import signatures
 from components.storage import paths
+from components.trainer import history
 from models import metrics
 
 
@@ -27,6 +29,7 @@ def Report(
     examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
     evaluation: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
     data_report: tfx.dsl.components.InputArtifact[DataReport],
+    model_run: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelRun],
     page: tfx.dsl.components.OutputArtifact[PicturesPage],
     dataset: tfx.dsl.components.Parameter[str],
     split: tfx.dsl.components.Parameter[str],
@@ -49,6 +52,7 @@ def Report(
         load_evaluation(evaluation.uri),
         report.from_json(paths.read_text(paths.join(data_report.uri, report.FILE))),
         shown,
+        advise(history.read(model_run.uri)),
         title="DeepLab v3+ judged",
     )
     paths.write_text(paths.join(page.uri, "index.html"), html)

@@ -58,9 +58,19 @@ def render_page(
     evaluation: Evaluation,
     data_report: Report,
     pictures: list[Picture],
+    advice: list[str],
     title: str,
 ) -> str:
-    """The page as HTML; it needs no other file and no network."""
+    """The page as HTML; it needs no other file and no network.
+
+    Args:
+        dataset: names and colours of the classes.
+        evaluation: the scores and the verdict.
+        data_report: the data that the model was made of.
+        pictures: predictions to show.
+        advice: what the training's curves say, see `components.report.advice`.
+        title: of the page.
+    """
     rows = [
         {
             "name": entry.name,
@@ -76,6 +86,7 @@ def render_page(
         dataset=dataset,
         evaluation=evaluation,
         data=data_report,
+        doubts=[*(evaluation.warnings if evaluation.blessed else ()), *advice],
         count=texts.counted(int(evaluation.candidate["example_count"]), "picture"),
         rows=[row for row in rows if not math.isnan(row["iou"])],
         absent=[row["name"] for row in rows if math.isnan(row["iou"])],

@@ -37,7 +37,8 @@ def read_description(folder: str) -> dict:
             f"{versions.MODEL_DESCRIPTION} without {', '.join(sorted(missing))} or none; to fix, "
             "give the folder of a version that it pushed"
         )
-    return description
+    # Models that were pushed before this was an option.
+    return {**description, "model": {"align_corners": True, **description["model"]}}
 
 
 def read_weights(folder: str, description: Mapping) -> dict[str, np.ndarray]:

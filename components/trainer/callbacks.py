@@ -8,10 +8,11 @@ import math
 import os
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from components.errors import PipelineError
-from components.trainer import progress
+from components.trainer import history, progress
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -107,3 +108,50 @@ class Checkpoints(keras.callbacks.Callback):
             self._best.save(checkpoint_number=steps)
         self._steps_done.assign(steps)
         self._state.save(checkpoint_number=steps)
+
+
+class History(keras.callbacks.Callback):
+    """Writes what every saved state measured, see `components.trainer.history`.
+
+    Comes before `Checkpoints`, so that nothing that was saved is missing from it; what is beyond
+    the last saved state is measured again.
+
+    Args:
+        folder: that of `Checkpoints`.
+        first_step: finished steps of a run that goes on.
+        save_every_steps: steps of one Keras epoch.
+    """
+
+    def __init__(self, folder: str, first_step: int, save_every_steps: int):
+        super().__init__()
+        self._folder = folder
+        self._save_every_steps = save_every_steps
+        self.states = [s for s in history.read(folder) if s.step <= first_step]
+        self._before: list[np.ndarray] = []
+
+    def on_train_begin(self, logs=None):
+        """Remembers the weights."""
+        self._before = self._weights()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Measures and writes."""
+        now = self._weights()
+        self.states.append(
+            history.State(
+                step=(epoch + 1) * self._save_every_steps,
+                loss=float(logs["loss"]),
+                mean_iou=float(logs["mean_iou"]),
+                val_mean_iou=float(logs["val_mean_iou"]) if "val_mean_iou" in logs else None,
+                change=_norm([a - b for a, b in zip(now, self._before, strict=True)])
+                / max(_norm(self._before), 1e-12),
+            )
+        )
+        self._before = now
+        history.write(self._folder, self.states)
+
+    def _weights(self) -> list[np.ndarray]:
+        return [keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables]
+
+
+def _norm(arrays: list[np.ndarray]) -> float:
+    return math.sqrt(sum(float(np.sum(np.square(a, dtype=np.float64))) for a in arrays))

@@ -175,6 +175,13 @@ class TrainingOptions(Options):
     shuffle_buffer: _FromOne = 1_000
     """Pictures among which the next one is drawn; 1 keeps the order of the files."""
 
+    @property
+    def tuned_batch_norm(self) -> Literal["all", "head", "none"]:
+        """In which part of the network batch normalization is tuned."""
+        if self.steps == 0 or not self.fine_tune_batch_norm:
+            return "none"
+        return "head" if self.freeze_backbone else "all"
+
     @pydantic.model_validator(mode="after")
     def _combinations(self):
         """Refuses what cannot go together, all of it at once."""

@@ -20,6 +20,7 @@ from components.trainer import (
     callbacks,
     curves,
     distribution,
+    history,
     input_fn,
     optimization,
     progress,
@@ -91,6 +92,7 @@ def run_fn(fn_args) -> None:
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, "config.json"), "w") as file:
         json.dump(description, file, indent=2)
+    history.write(fn_args.model_run_dir, history.read(folder))
     served = signatures.ServedModel(
         model,
         transform_output,
@@ -132,7 +134,7 @@ def _train(
     with distribution.own_folder(strategy, folder) as own_folder:
         with strategy.scope():
             fitted = distribution.fitted(model, strategy)
-            metric = _compile(fitted, model, options, dataset, statistics)
+            metric = compile_network(fitted, model, options, dataset, statistics)
             checkpoints = callbacks.Checkpoints(
                 model,
                 fitted.optimizer,
@@ -155,7 +157,9 @@ def _train(
                 description=description,
             )
         ]
+        measured = []
         if is_chief:
+            measured = [callbacks.History(folder, first_step, save_every)]
             shown = progress.Progress(options.steps, save_every, options.batch_size, first_step)
             watchers.append(
                 keras.callbacks.LambdaCallback(
@@ -192,7 +196,7 @@ def _train(
                     ),
                 ),
                 validation_freq=options.steps_per_epoch // save_every,
-                callbacks=[checkpoints, *watchers],
+                callbacks=[*measured, checkpoints, *watchers],
                 verbose=0,
             )
         best = checkpoints.restore_best()
@@ -231,7 +235,7 @@ def _run_id(fn_args) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _compile(
+def compile_network(
     fitted: keras.Model,
     model: DeepLabV3Plus,
     options: TrainingOptions,

@@ -12,7 +12,7 @@ from rich.console import Console
 
 import schemas
 from components.storage import paths
-from pipeline import doctor, door, terminal
+from pipeline import doctor, door, estimate, recipes, steps, terminal
 from pipeline.commands import arguments as shared
 from pipeline.config import PipelineConfig
 from pipeline.environment import Environment
@@ -56,6 +56,15 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     with terminal.redirected_to(log) as console, terminal.step_lines(console):
         if not arguments.dry_run and not source.is_ready:
             _require_fitting_weights(config, environment, description.dataset)
+        if _is_worth_a_trial(config, arguments):
+            estimate.show(
+                console,
+                config,
+                description.dataset,
+                paths.join(environment.root, "estimates"),
+                arguments.recipe or recipes.name_for(arguments.dataset or "sample"),
+            )
+        if not arguments.dry_run and not source.is_ready:
             source.ready()
         # Imported here: TFX takes half a minute, and all that can be wrong with the arguments or
         # the data has been said before.
@@ -73,6 +82,15 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
             dry_run=arguments.dry_run,
             console=console,
         )
+
+
+def _is_worth_a_trial(config: PipelineConfig, arguments: argparse.Namespace) -> bool:
+    """Whether the run trains, and long enough that its time is to be known before."""
+    trainer = steps.ALL.index("Trainer")
+    first, last = arguments.from_node or steps.ALL[0], arguments.to_node or steps.ALL[-1]
+    is_trained = steps.ALL.index(first) <= trainer <= steps.ALL.index(last)
+    is_asked = arguments.dry_run or estimate.is_long(config)
+    return is_trained and is_asked and estimate.can_be_tried(config)
 
 
 def _require_fitting_weights(
@@ -96,6 +114,7 @@ def _require_fitting_weights(
             config.initial_weights,
             config.model.arguments(dataset.num_classes, config.data.canvas_size),
             class_names=dataset.class_names,
+            tuned_batch_norm=config.training.tuned_batch_norm,
             served=environment.served,
             name=config.name,
         )

@@ -63,6 +63,8 @@ def run(checkout, shared_data, folder, *assignments, weights=None):
         "training.learning_rate=1e-6",
         "training.fine_tune_batch_norm=false",
         "evaluation.min_mean_iou=0.1",
+        # Eight pictures hold a few pixels of some classes, which nothing finds at this size.
+        "evaluation.allow_dead_classes=true",
         "evaluation.max_mean_iou_drop=1",
         *assignments,
     )

@@ -90,6 +90,7 @@ def test_config_builds_the_same_network(tiny):
         "bounded_activation": True,
         "head_batch_norm": False,
         "dropout": 0.3,
+        "align_corners": False,
         "input_shape": [65, None, 3],
         "dtype": "mixed_bfloat16",
         "name": "some_name",

@@ -45,6 +45,34 @@ def test_resize_aligns_corners(old, new):
         np.testing.assert_allclose(result, _align_corners(image, *new), atol=1e-5)
 
 
+@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("seed", range(8))
+def test_resize_is_that_of_tensorflow_1(align_corners, seed):
+    random = np.random.default_rng(seed)
+    old, new = random.integers(1, 40, 2), random.integers(1, 40, 2)
+    images = _images(2, *old, seed=seed)
+    resized = ResizeBilinear(align_corners)([images, np.zeros((2, *new, 1), "float32")])
+    expected = tf.compat.v1.image.resize_bilinear(
+        images, new, align_corners=align_corners, half_pixel_centers=False
+    )
+    np.testing.assert_allclose(resized, expected, atol=1e-5)
+
+
+def test_all_three_resizes_of_a_network_have_its_corners(tiny):
+    images = _images(1, 65, 49)
+    for align_corners in (True, False):
+        model = tiny(align_corners=align_corners)
+        resizes = [layer for layer in model.layers if isinstance(layer, ResizeBilinear)]
+        assert len(resizes) == 3
+        for layer in resizes:
+            inputs = keras.Model(model.input, layer.input)(images)
+            expected = tf.compat.v1.image.resize_bilinear(
+                inputs[0], inputs[1].shape[1:3], align_corners=align_corners
+            )
+            found = keras.Model(model.input, layer.output)(images)
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_resize_takes_sizes_that_are_known_only_when_it_runs():
     layer = ResizeBilinear()
     spec = tf.TensorSpec([None, None, None, 3])

@@ -41,6 +41,34 @@ def test_pixel_accuracy_by_hand():
     assert metrics.pixel_accuracy(MATRIX) == pytest.approx(8 / 12)
 
 
+def random_matrix(seed: int) -> np.ndarray:
+    """Up to seven classes, some of them absent or never right."""
+    random = np.random.default_rng(seed)
+    classes = random.integers(1, 8)
+    matrix = random.integers(0, 1000, (classes, classes)) * random.integers(0, 2, (classes, 1))
+    return matrix * (1 - np.diag(random.integers(0, 2, classes)))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_dead_are_the_classes_of_the_truth_with_an_iou_of_zero(seed):
+    matrix = random_matrix(seed)
+    dead = metrics.dead_classes(matrix)
+    assert list(dead) == np.flatnonzero(metrics.iou_per_class(matrix) == 0).tolist()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_best_constant_answer_is_the_best_of_all_that_are_tried(seed):
+    matrix = random_matrix(seed)
+    truth = matrix.sum(axis=1)
+    if not truth.any():
+        matrix[0, 0], truth = 1, np.eye(len(matrix))[0]
+    tried = [
+        metrics.mean_iou(truth[:, None] * (np.arange(len(matrix)) == answer))
+        for answer in range(len(matrix))
+    ]
+    assert metrics.best_constant_mean_iou(matrix) == pytest.approx(max(tried), abs=1e-12)
+
+
 def test_nothing_labelled_is_nan_without_warnings():
     empty = np.zeros((3, 3), np.int64)
     with warnings.catch_warnings():
@@ -48,6 +76,8 @@ def test_nothing_labelled_is_nan_without_warnings():
         assert np.all(np.isnan(metrics.iou_per_class(empty)))
         assert np.isnan(metrics.mean_iou(empty))
         assert np.isnan(metrics.pixel_accuracy(empty))
+        assert np.isnan(metrics.best_constant_mean_iou(empty))
+        assert metrics.dead_classes(empty) == ()
 
 
 def test_sums_beyond_int32_do_not_overflow():

@@ -2,8 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorflow.lite.tools import flatbuffer_utils
 
 from models import DeepLabV3Plus
 from models.checkpoints import load_checkpoint
@@ -19,16 +21,40 @@ def _pictures(shared_data, size, count):
         yield np.asarray(picture, "float32")[None] / 127.5 - 1
 
 
-def test_logits_are_those_of_the_published_tflite_graph(shared_data):
+def _with_corners(reference, align_corners, folder) -> str:
+    """The graph with other resizes, as converters that know no aligned corners leave them."""
+    graph = flatbuffer_utils.read_model(str(reference))
+    resizes = [
+        operator.builtinOptions
+        for subgraph in graph.subgraphs
+        for operator in subgraph.operators
+        if hasattr(operator.builtinOptions, "halfPixelCenters")
+    ]
+    assert [(one.alignCorners, one.halfPixelCenters) for one in resizes] == [(True, False)] * 3
+    for options in resizes:
+        options.alignCorners = align_corners
+    path = str(folder / "graph.tflite")
+    flatbuffer_utils.write_model(graph, path)
+    return path
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_logits_are_those_of_the_published_tflite_graph(shared_data, tmp_path, align_corners):
     model = DeepLabV3Plus(
-        "mobilenet_v2", width_multiplier=0.5, output_stride=8, atrous_rates=(), decoder=False
+        "mobilenet_v2",
+        width_multiplier=0.5,
+        output_stride=8,
+        atrous_rates=(),
+        decoder=False,
+        align_corners=align_corners,
     )
     report = load_checkpoint(model, shared_data / CHECKPOINT / "model.ckpt-30000")
     assert len(report.loaded) == 272
     assert report.missing == ()
     assert report.skipped == ("global_step", "logits/semantic/weights/Momentum")
 
-    graph = tf.lite.Interpreter(str(shared_data / CHECKPOINT / "reference_257.tflite"))
+    reference = shared_data / CHECKPOINT / "reference_257.tflite"
+    graph = tf.lite.Interpreter(_with_corners(reference, align_corners, tmp_path))
     graph.allocate_tensors()
     (graph_input,), (graph_output,) = graph.get_input_details(), graph.get_output_details()
     classes = set()

@@ -62,6 +62,7 @@ def write(tmp_path):
             InitialWeightsOptions(**options),
             json.loads(json.dumps(arguments)),
             class_names=NAMES,
+            tuned_batch_norm="all",
             served=str(tmp_path / "serving"),
             name="deeplab",
             cache=tmp_path / "cache",

@@ -44,14 +44,15 @@ def picture():
 
 def evaluation(dataset, **changes) -> Evaluation:
     names = {f"iou/{name}": 0.5 for name in dataset.class_names}
-    numbers = {"mean_iou": 0.123, "pixel_accuracy": 0.9, "example_count": 7.0, **names}
+    numbers = {"mean_iou": 0.123, "above_constant": 0.05, "pixel_accuracy": 0.9,
+               "example_count": 7.0, **names}  # fmt: skip
     numbers[f"iou/{dataset.class_names[-1]}"] = math.nan
     options = {"candidate": numbers, "baseline": None, "slices": {}, "reasons": (), **changes}
     return Evaluation(**options)
 
 
 def test_page_says_what_was_measured_and_escapes_names(dataset, picture):
-    html = render_page(dataset, evaluation(dataset), DATA, [picture], title="Title")
+    html = render_page(dataset, evaluation(dataset), DATA, [picture], [], title="Title")
     for text in ("12.3 %", "90.0 %", "7 pictures", "blessed", "no baseline yet", "25.0 %"):
         assert text in html, text
     assert "&lt;one&gt;.png" in html and "<one>" not in html
@@ -64,8 +65,20 @@ def test_page_of_a_refused_model_says_why(dataset, picture):
     refused = evaluation(
         dataset, reasons=("mean_iou is 0.1230",), baseline={"mean_iou": 0.4, "pixel_accuracy": 0.8}
     )
-    html = render_page(dataset, refused, DATA, [picture], title="Title")
+    html = render_page(dataset, refused, DATA, [picture], [], title="Title")
     assert "refused" in html and "mean_iou is 0.1230" in html and "baseline 40.0 %" in html
+
+
+def test_page_of_a_blessed_model_says_what_is_doubtful(dataset, picture):
+    first = f"iou/{dataset.class_names[0]}"
+    doubtful = evaluation(dataset)
+    doubtful.candidate[first] = 0.0
+    html = render_page(dataset, doubtful, DATA, [picture], [], title="Title")
+    assert "blessed" in html and f"is never found (IoU 0): {dataset.class_names[0]}" in html
+    whole = evaluation(dataset)
+    advised = render_page(dataset, whole, DATA, [picture], ["<b> stood still"], title="Title")
+    assert "Doubts" in advised and "&lt;b&gt; stood still" in advised
+    assert "Doubts" not in render_page(dataset, whole, DATA, [picture], [], title="Title")
 
 
 def test_contact_sheet_has_a_column_for_each_picture(dataset, picture):

@@ -46,7 +46,9 @@ def test_weights_come_back_under_their_official_names(exported_model, model):
 
 def test_description_is_what_was_given_with_variables_and_identity(exported_model, model):
     description = exported.read_description(exported_model)
-    assert DESCRIPTION.items() <= description.items()
+    # It was pushed without a word on corners, as models were before there was a choice.
+    network = {**DESCRIPTION["model"], "align_corners": True}
+    assert (DESCRIPTION | {"model": network}).items() <= description.items()
     assert len(description["variables"]) == len(model.variables)
     assert {*description["variables"]} - {None} == {*official_variables(model)}
     weights = exported.read_weights(exported_model, description)
@@ -91,6 +93,7 @@ def begin(folder, serving, class_names, **network):
         InitialWeightsOptions(source="served", scope="all"),
         arguments | network,
         class_names=class_names,
+        tuned_batch_norm="all",
         served=str(serving),
         name="deeplab",
     )
@@ -129,6 +132,7 @@ def test_last_layer_starts_anew_for_other_classes(serving, model, tmp_path, clas
             {"decoder": False},
             r"network \(decoder=False\); got one of decoder=True in .*/17",
         ),
+        ({"align_corners": False}, r"align_corners=False; got one with True.*align_corners=true"),
         ({"aspp_depth": 32}, r"network \(aspp_depth=32\); got one of aspp_depth=16 in"),
     ],
 )

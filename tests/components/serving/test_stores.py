@@ -28,6 +28,7 @@ from components.report.component import Report
 from components.runtime import Runtime
 from components.serving.check.component import ServingCheck
 from components.storage import paths
+from components.trainer import history
 from tests.components.serving.conftest import CLASSES, CROP, DESCRIPTION, NETWORK
 
 pytestmark = pytest.mark.slow
@@ -93,6 +94,7 @@ def test_initial_weights(artifact, exported_model, tmp_path):
             options=json.dumps({"source": "served", "scope": "all"}),
             network=json.dumps(network),
             class_names=json.dumps(DESCRIPTION["classes"]),
+            tuned_batch_norm="all",
             name="deeplab",
             digest="",
             source_fingerprint="",
@@ -153,6 +155,9 @@ def test_report(artifact, exported_model, stored_model, records, examples, tmp_p
         sources=(report.Source(span=1, digest="ab" * 16, splits={"val": NOTHING}),)
     )
     paths.write_text(paths.join(data_report.uri, report.FILE), content.to_json())
+    model_run = artifact(types.ModelRun, "model_run")
+    still = history.State(step=9, loss=1.0, mean_iou=0.1, change=0.0, val_mean_iou=0.1)
+    history.write(model_run.uri, [still])
     page = artifact(PicturesPage, "page")
     run(
         Report,
@@ -160,6 +165,7 @@ def test_report(artifact, exported_model, stored_model, records, examples, tmp_p
         examples=records,
         evaluation=evaluation,
         data_report=data_report,
+        model_run=model_run,
         page=page,
         dataset=schemas.to_json(schemas.load("sample")),
         split="val",
@@ -167,6 +173,6 @@ def test_report(artifact, exported_model, stored_model, records, examples, tmp_p
         source_fingerprint="",
     )
     assert paths.list_folder(page.uri) == ["index.html", "predictions.png"]
-    assert os.path.basename(examples[0].filename) in paths.read_text(
-        paths.join(page.uri, "index.html")
-    )
+    html = paths.read_text(paths.join(page.uri, "index.html"))
+    assert os.path.basename(examples[0].filename) in html
+    assert "the network stood still: in 9 steps" in html

@@ -1,5 +1,6 @@
 """The Trainer's function as a process: killed, on two devices, as two workers."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -23,9 +24,10 @@ from components.errors import ConfigError
 from components.initial_weights import artifact
 from components.initial_weights.options import InitialWeightsOptions
 from components.model_options import ModelOptions
-from components.trainer import distribution, input_fn
+from components.report.advice import advise
+from components.trainer import distribution, history, input_fn
 from components.trainer.options import TrainerConfig, TrainingOptions
-from components.trainer.run import _augment, _compile
+from components.trainer.run import _augment, compile_network
 from models import DeepLabV3Plus
 from models.checkpoints import save_checkpoint
 from tests.components.graphs import transform_graph
@@ -89,6 +91,7 @@ def write_weights(target: Path, folder: Path, **chosen) -> None:
         InitialWeightsOptions(**chosen),
         ModelOptions(**MODEL, dropout=0.0).arguments(7, CROP),
         class_names=schemas.load("sample").class_names,
+        tuned_batch_norm="all",
         served=str(folder / "served"),
         name="deeplab",
     )
@@ -103,6 +106,8 @@ class Run:
         name: str,
         dropout: float = 0.0,
         base_model: Path | None = None,
+        train: str = "train",
+        val: str = "val",
         **training,
     ):
         self.folder = folder / name
@@ -114,8 +119,8 @@ class Run:
             training=TrainingOptions(**TRAINING | training),
         )
         self._arguments = {
-            "train_files": [str(folder / "train")],
-            "eval_files": [str(folder / "val")],
+            "train_files": [str(folder / train)],
+            "eval_files": [str(folder / val)],
             "transform_graph_path": str(folder / "transform" / "out"),
             "serving_model_dir": str(self.folder / "model"),
             "model_run_dir": str(self.folder / "run"),
@@ -147,6 +152,9 @@ class Run:
         """The exported ones, in a fixed order."""
         loaded = tf.saved_model.load(str(self.folder / "model"))
         return [variable.numpy() for variable in loaded._variables]
+
+    def states(self) -> list[history.State]:
+        return history.read(str(self.folder / "run"))
 
     def description(self) -> dict:
         return json.loads((self.folder / "run" / "config.json").read_text())
@@ -200,6 +208,13 @@ def test_killed_within_an_epoch_it_reaches_the_same_end(folder, whole):
     assert "Training goes on after step" in log
     assert "step 2/6" not in log and "step 6/6" in log
     assert_same_weights(whole, run)
+    # The curve has the steps before the kill, too, each once.
+    states = run.states()
+    assert [state.step for state in states] == [2, 4, 6]
+    assert [state.val_mean_iou is None for state in states] == [True, True, False]
+    assert all(0 < state.change < 1 for state in states)
+    for state, expected in zip(states, whole.states(), strict=True):
+        assert state.loss == pytest.approx(expected.loss, rel=0.01)
 
 
 def test_crops_may_be_smaller_than_the_canvas(folder):
@@ -224,6 +239,59 @@ def test_loss_that_is_no_number_is_refused_and_never_saved(folder):
         assert not (run.folder / "model").exists()
 
 
+# Four validations, and ten pictures a step, which are all there are.
+FEW = {"steps": 8, "steps_per_epoch": 2, "save_every_steps": 1, "batch_size": 10,
+       "scale_min": 1.0, "scale_max": 1.0, "flip": False, "schedule": "constant"}  # fmt: skip
+
+
+def test_a_network_that_stands_still_is_said_to(folder):
+    run = Run(folder, "still", **FEW, learning_rate=1e-30)
+    run.finish()
+    (line,) = advise(run.states())
+    assert line.startswith("the network stood still: in 8 steps")
+
+
+def test_a_loss_that_is_flat_is_said_to_be(folder):
+    run = Run(folder, "flat", **FEW, learning_rate=1e-5)
+    run.finish()
+    (line,) = advise(run.states())
+    assert line.startswith("the loss was flat")
+
+
+def test_a_validation_that_falls_is_said_to(folder):
+    """A network that begins with class 1 everywhere, as validation has it, learns class 0."""
+    for name, split, answer in (("zeros", "train", 0), ("ones", "val", 1)):
+        label = tf.io.encode_png(np.full((CROP, CROP, 1), answer, np.uint8)).numpy()
+        with tf.io.TFRecordWriter(str(folder / name), "GZIP") as writer:
+            for record in render(split, 10):
+                writer.write(dataclasses.replace(record, label=label).serialize())
+    model = DeepLabV3Plus(num_classes=7, input_shape=(CROP, CROP, 3), **MODEL)
+    model.logits_layer.bias.assign([0, 3, 0, 0, 0, 0, 0])
+    save_checkpoint(model, folder / "ones_first" / "model.ckpt")
+    source = str(folder / "ones_first" / "model.ckpt")
+    write_weights(folder / "ones_weights", folder, source=source, scope="all")
+    run = Run(
+        folder,
+        "falls",
+        train="zeros",
+        val="ones",
+        base_model=folder / "ones_weights",
+        **FEW | {"steps": 40, "steps_per_epoch": 4, "save_every_steps": 4},
+        learning_rate=0.01,
+        optimizer="adamw",
+        weight_decay_mode="decoupled",
+    )
+    run.finish()
+    (line,) = advise(run.states())
+    assert line.startswith("validation fell while training rose")
+
+
+def test_a_training_that_learns_is_not_remarked_on(folder):
+    run = Run(folder, "learns", **FEW, learning_rate=0.01)
+    run.finish()
+    assert advise(run.states()) == []
+
+
 def test_float16_trains_with_scaled_losses(folder):
     run = Run(folder, "float16", mixed_precision="mixed_float16")
     assert "step 6/6" in run.finish()
@@ -232,7 +300,7 @@ def test_float16_trains_with_scaled_losses(folder):
         num_classes=7, input_shape=(CROP, CROP, 3), dtype="mixed_float16", **MODEL
     )
     options = TrainingOptions(**TRAINING | {"mixed_precision": "mixed_float16"})
-    _compile(network, network, options, schemas.load("sample"), {})
+    compile_network(network, network, options, schemas.load("sample"), {})
     assert isinstance(network.optimizer, keras.optimizers.LossScaleOptimizer)
 
 
@@ -279,6 +347,7 @@ def test_no_steps_export_the_initial_weights(folder, unchanged):
     kernel = initial.get_tensor("logits/semantic/weights")
     assert sum(np.array_equal(weights, kernel) for weights in unchanged.weights()) == 1
     assert "validation_mean_iou" not in unchanged.description()
+    assert unchanged.states() == []
 
 
 def test_two_devices_train_as_one(folder, shared, unchanged, single):
