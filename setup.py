@@ -41,6 +41,7 @@ setup(
     py_modules=["kubeflow_runner", "local_runner"],
     package_data={
         "": ["*.jinja"],
+        "components": ["keras_home/keras.json"],
         "pipeline": ["environments/*.toml"],
         "schemas": ["*/*.toml", "*/*.pbtxt"],
     },

@@ -13,6 +13,7 @@ from absl import logging as absl_logging
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from components import consoles, entry
 from components.trainer.progress import PROGRESS
 
 _STEP = re.compile(r"Component (\S+) is (running|finished)\.")
@@ -33,15 +34,18 @@ def redirected_to(log_path: Path) -> Iterator[Console]:
     log_path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    saved = [os.dup(descriptor) for descriptor in (1, 2)]
-    with open(log_path, "ab") as log, open(os.dup(1), "w", buffering=1) as terminal:
+    spelt = {"encoding": sys.stdout.encoding, "errors": entry.ERRORS}
+    with open(log_path, "ab") as log, open(os.dup(1), "w", buffering=1, **spelt) as terminal:
+        saved = [os.dup(descriptor) for descriptor in (1, 2)]
         for descriptor in (1, 2):
             os.dup2(log.fileno(), descriptor)
         try:
-            yield Console(file=terminal, soft_wrap=True)
+            yield consoles.terminal(terminal)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            # On a full disk the log takes no more; that is said by what failed first.
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.flush()
             for original, descriptor in zip(saved, (1, 2), strict=True):
                 os.dup2(original, descriptor)
                 os.close(original)

@@ -10,7 +10,7 @@ from absl import logging as absl_logging
 from rich.console import Console
 
 import schemas
-from components import texts
+from components import consoles, texts
 from components.dataset import records
 from components.dataset.building import build
 from components.errors import ConfigError, DataError, exit_codes
@@ -19,7 +19,7 @@ _DATA = Path("data")
 """Below the current folder: the package may be installed where nothing can be written."""
 
 _EXIT_CODES = """exit codes: 0 done; 1 crash; 2 bad configuration, or no room to write; 3 bad data;
-6 download failed"""
+6 download failed; 130 interrupted; 143 terminated"""
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -173,7 +173,7 @@ def main() -> None:
     """Runs the command that the command line names."""
     arguments = _parse_arguments()
     _quiet_libraries()
-    console = Console(soft_wrap=True)
+    console = consoles.terminal()
     with exit_codes(console):
         dataset = schemas.load(arguments.name, arguments.folders)
         {"build": _build, "inspect": _inspect}[arguments.command](arguments, dataset, console)

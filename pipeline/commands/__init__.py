@@ -9,14 +9,14 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
+from components import consoles
 from components.errors import exit_codes
 
 VERBS = ("run", "compile", "doctor")
 
 EXIT_CODES = """exit codes: 0 pushed, or nothing new to push; 1 crash; 2 bad configuration;
-3 bad data; 4 not blessed; 5 serving check failed; 6 download failed"""
+3 bad data; 4 not blessed; 5 serving check failed; 6 download failed; 130 interrupted;
+143 terminated; after both the same command goes on where it was"""
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -59,7 +59,7 @@ def _fill(parser: argparse.ArgumentParser, module) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> None:
-    console = Console(soft_wrap=True)
-    with exit_codes(console):
-        _module(arguments.verb).main(arguments, console)
+    terminal = consoles.terminal()
+    with exit_codes(terminal):
+        _module(arguments.verb).main(arguments, terminal)
     sys.exit(0)

@@ -202,6 +202,25 @@ def test_killed_within_an_epoch_it_reaches_the_same_end(folder, whole):
     assert_same_weights(whole, run)
 
 
+def test_a_machine_set_to_other_habits_of_keras_trains_the_same(folder, whole, tmp_path):
+    (tmp_path / ".keras").mkdir()
+    odd = {"backend": "jax", "image_data_format": "channels_first", "floatx": "float16"}
+    (tmp_path / ".keras" / "keras.json").write_text(json.dumps(odd | {"epsilon": 0.1}))
+    run = Run(folder, "odd_home", dropout=0.1)
+    ended_well(
+        run.start(
+            HOME=str(tmp_path),
+            KERAS_HOME=str(tmp_path / ".keras"),
+            KERAS_BACKEND="torch",
+            KERAS_MAX_EPOCHS="1",
+            TF_USE_LEGACY_KERAS="1",
+            LC_ALL="tr_TR.UTF-8",
+            TZ="nowhere",
+        )
+    )
+    assert_same_weights(whole, run)
+
+
 def test_crops_may_be_smaller_than_the_canvas(folder):
     run = Run(folder, "cropped", crop_size=33)
     assert "step 6/6" in run.finish()
