@@ -28,7 +28,8 @@ def conclude(
 
     Raises:
         NotBlessedError: the candidate was refused, with the reasons.
-        PipelineError: the model was pushed by an earlier run, and is not what is served now.
+        PipelineError: the model was pushed, by this run or an earlier one, and is not what a
+            server would answer with now.
     """
     if "Evaluator" in steps:
         evaluation = load_evaluation(steps["Evaluator"].outputs["evaluation"][0].uri)
@@ -42,10 +43,12 @@ def conclude(
     if not evaluation.blessed:
         raise NotBlessedError("; ".join(evaluation.reasons) + "; nothing was pushed")
     pushed = steps["Pusher"].outputs["pushed_model"][0].properties
+    versions.require_served(
+        pushed["pushed_destination"], serving_dir, pushed.get("pushed_content", "")
+    )
     if steps["Pusher"].state != "cached" and pushed["is_new"]:
         console.print("[green]Verdict      blessed, proven to serve and pushed[/green]")
         return
-    versions.require_newest(pushed["pushed_destination"], serving_dir)
     console.print(
         "[green]Verdict      blessed; this very model is pushed already, nothing new[/green]"
     )
