@@ -28,6 +28,7 @@ PACKAGES = (
     "pydantic",
     "rich",
     "scipy",
+    "tensorboard",
     "tensorflow",
     "tensorflow_metadata",
     "tensorflow_model_analysis",

@@ -1,6 +1,7 @@
 """The end of a run on the terminal: scores, verdict and why, where everything lies, times."""
 
 import math
+import shlex
 
 from rich import box
 from rich.console import Console
@@ -96,7 +97,7 @@ def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str,
         places.append(("Pictures", paths.join(_uri(steps, "Report", "page"), "index.html")))
     if "Trainer" in steps:
         run = _uri(steps, "Trainer", "model_run")
-        places.append(("TensorBoard", f"tensorboard --logdir {run}"))
+        places.append(("TensorBoard", f"python -m pipeline tensorboard {shlex.quote(run)}"))
     if "DriftGate" in steps:
         gate = _uri(steps, "DriftGate", "judged_report")
         content = report.from_json(paths.read_text(paths.join(gate, report.FILE)))

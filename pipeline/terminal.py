@@ -17,6 +17,7 @@ from components import consoles, entry
 from components.trainer.progress import PROGRESS
 
 _STEP = re.compile(r"Component (\S+) is (running|finished)\.")
+_CACHED = re.compile(r"A cached execution \d+ is used\.")
 _SECONDS_BETWEEN_LINES = 10
 _OWN_CODE = str(Path(__file__).resolve().parent.parent / "components")
 
@@ -58,6 +59,7 @@ class StepLines(logging.Handler):
         super().__init__(logging.INFO)
         self._console = console
         self._started = 0.0
+        self._is_cached = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints a record if it is one for people."""
@@ -65,9 +67,13 @@ class StepLines(logging.Handler):
         step = _STEP.fullmatch(message)
         if step and step[2] == "running":
             self._started = time.monotonic()
+            self._is_cached = False
             self._console.print(f"[bold]{step[1]}[/bold]", highlight=False)
-        elif step:
+        elif step and not self._is_cached:
             self._line(f"done in {time.monotonic() - self._started:.1f} s")
+        elif _CACHED.fullmatch(message):
+            self._is_cached = True
+            self._line("cached: nothing that decides it has changed")
         elif record.pathname.startswith(_OWN_CODE) and record.levelno < logging.ERROR:
             self._line(message)
 

@@ -200,6 +200,14 @@ def test_killed_within_an_epoch_it_reaches_the_same_end(folder, whole):
     assert "Training goes on after step" in log
     assert "step 2/6" not in log and "step 6/6" in log
     assert_same_weights(whole, run)
+    for split in ("train", "validation"):
+        assert curve(run, split) == curve(whole, split)
+
+
+def curve(run: Run, split: str) -> list[int]:
+    """The steps that TensorBoard shows of a training, however many runs it took."""
+    events = EventAccumulator(str(run.folder / "run" / split)).Reload()
+    return [event.step for event in events.Tensors("loss")]
 
 
 def test_a_machine_set_to_other_habits_of_keras_trains_the_same(folder, whole, tmp_path):
@@ -341,11 +349,11 @@ def free_port() -> int:
 def test_what_tensorboard_shows(whole):
     train = EventAccumulator(str(whole.folder / "run" / "train")).Reload()
     validation = EventAccumulator(str(whole.folder / "run" / "validation"), {"images": 0}).Reload()
-    curve = {"loss", "mean_iou", "pixel_accuracy"}
-    assert set(train.Tags()["tensors"]) == curve | {"learning_rate", "configuration"}
-    assert [event.step for event in train.Tensors("loss")] == [2, 4, 6]
+    numbers = {"loss", "mean_iou", "pixel_accuracy"}
+    assert set(train.Tags()["tensors"]) == numbers | {"learning_rate", "configuration"}
+    assert curve(whole, "train") == [2, 4, 6] and curve(whole, "validation") == [6]
     seen = set(validation.Tags()["tensors"])
-    assert curve <= seen and "iou/background" in seen and "image, truth, prediction" in seen
+    assert numbers <= seen and "iou/background" in seen and "image, truth, prediction" in seen
     picture = validation.Tensors("image, truth, prediction")[0].tensor_proto
     width, height, *encoded = picture.string_val
     assert (int(width), int(height)) == (3 * CROP, CROP) and len(encoded) == 4
