@@ -97,7 +97,7 @@ def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str,
         places.append(("Pictures", paths.join(_uri(steps, "Report", "page"), "index.html")))
     if "Trainer" in steps:
         run = _uri(steps, "Trainer", "model_run")
-        places.append(("TensorBoard", f"python -m pipeline tensorboard {shlex.quote(run)}"))
+        places.append(("TensorBoard", tensorboard_command(run)))
     if "DriftGate" in steps:
         gate = _uri(steps, "DriftGate", "judged_report")
         content = report.from_json(paths.read_text(paths.join(gate, report.FILE)))
@@ -105,6 +105,11 @@ def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str,
         places += [("Drift", line) for line in content.drift]
     places.append(("Metadata", environment.metadata))
     return places
+
+
+def tensorboard_command(folder: str) -> str:
+    """What to type to see the curves in a folder."""
+    return f"python -m pipeline tensorboard {shlex.quote(folder)}"
 
 
 def _uri(steps: dict[str, Step], node: str, key: str) -> str:

@@ -22,7 +22,8 @@ _EXIT_CODES = """exit codes: 0 done; 1 crash; 2 bad configuration, or no room to
 6 download failed; 130 interrupted; 143 terminated"""
 
 
-def _parse_arguments() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="python -m components.dataset",
         description="Build the TFRecords of a data set, and show what they hold.",
@@ -80,7 +81,7 @@ def _parse_arguments() -> argparse.Namespace:
     inspect.add_argument(
         "--output", type=Path, help="the page (default: <name>.html beside the records' folder)"
     )
-    return parser.parse_args()
+    return parser
 
 
 def _add_dataset(command: argparse.ArgumentParser) -> None:
@@ -171,7 +172,7 @@ def _quiet_libraries() -> None:
 
 def main() -> None:
     """Runs the command that the command line names."""
-    arguments = _parse_arguments()
+    arguments = parser().parse_args()
     _quiet_libraries()
     console = consoles.terminal()
     with exit_codes(console):

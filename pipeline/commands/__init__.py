@@ -24,6 +24,11 @@ def main(words: Sequence[str] | None = None) -> None:
 
     The exit code is 0, or that of the error, see `components.errors`.
     """
+    _call(parser().parse_args(words))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
         description="DeepLab v3+ from pictures to a served model.",
@@ -35,16 +40,20 @@ def main(words: Sequence[str] | None = None) -> None:
         module = _module(verb)
         summary = module.__doc__.splitlines()[0]
         _fill(commands.add_parser(verb, help=summary.rstrip(".")), module)
-    _call(parser.parse_args(words))
+    return parser
 
 
 def main_of(verb: str, program: str) -> None:
     """Does the one thing that a program of its own is for, such as `local_runner.py`."""
+    _call(parser_of(verb, program).parse_args())
+
+
+def parser_of(verb: str, program: str) -> argparse.ArgumentParser:
+    """Of the command line of a program for one verb."""
     parser = argparse.ArgumentParser(prog=program)
     _fill(parser, _module(verb))
-    arguments = parser.parse_args()
-    arguments.verb = verb
-    _call(arguments)
+    parser.set_defaults(verb=verb)
+    return parser
 
 
 def _module(verb: str):
