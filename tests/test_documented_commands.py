@@ -27,7 +27,7 @@ FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.S | re.M)
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 OPTIONS = r"(?: --?[\w-]+(?:[ =][\w/.'={}*-]+)?)*"
 PRINTED = re.compile(
-    rf"python -m (?:pipeline|components\.dataset) [a-z]+(?: fields)?{OPTIONS}"
+    rf"python -m (?:pipeline|components\.dataset) [a-z]+(?: fields| pascal| ade20k)?{OPTIONS}"
     rf"|python local_runner\.py{OPTIONS}|(?<=run )make [a-z]+"
 )
 PLACEHOLDERS = {"VERB": "doctor", "FILE": "/f", "NAME": "fields", "DIR": "/d", "N": "1"}
