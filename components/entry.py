@@ -36,6 +36,9 @@ _GRACE_SECONDS = 10
 _ending = None
 """The signal that the command is ending by."""
 
+_again = False
+"""Whether the exception was lost in a callback, and is on its way once more."""
+
 
 @contextlib.contextmanager
 def command():
@@ -52,6 +55,8 @@ def command():
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:  # As nohup and shells ask for.
             signal.signal(number, lambda number, frame: _handle(number, terminal))
+    sys.unraisablehook = _unless_ending(sys.unraisablehook)
+    threading.excepthook = _unless_ending(threading.excepthook)
     try:
         installed.require()
         yield
@@ -77,14 +82,17 @@ def closed_pipe():
     """Ends the command: what reads its output is gone, as after `| head -1`. From any thread."""
     global _ending
     _ending = signal.SIGPIPE
-    if threading.current_thread() is threading.main_thread():
+    if _is_in_main_thread():
         raise KeyboardInterrupt
-    _thread.interrupt_main()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _handle(number, terminal):
     """Makes the command end: by an exception, which cleans up, and after a while without one."""
-    global _ending
+    global _ending, _again
+    if _again:
+        _again = False
+        raise KeyboardInterrupt
     if _ending == number:  # Asked twice.
         _end(number, terminal)
     _ending = _ending or number
@@ -92,6 +100,30 @@ def _handle(number, terminal):
     # takes locks that the interrupted code may hold.
     _thread.start_new_thread(_end_later, (_ending, terminal))
     raise KeyboardInterrupt
+
+
+def _unless_ending(hook):
+    """A hook that prints traces of what Python cannot raise; quiet while the command is ending."""
+
+    def print_or_not(lost):
+        if not is_ending():
+            hook(lost)
+        elif lost.exc_type is KeyboardInterrupt and _is_in_main_thread():
+            # It came while a callback ran, such as a library's of the garbage collector.
+            _thread.start_new_thread(_raise_again, ())
+
+    return print_or_not
+
+
+def _raise_again():
+    global _again
+    time.sleep(0.1)  # Until the callback is left.
+    _again = True
+    os.kill(os.getpid(), signal.SIGTERM)  # A real one: the main thread may wait for the system.
+
+
+def _is_in_main_thread():
+    return threading.current_thread() is threading.main_thread()
 
 
 def _end_later(number, terminal):
