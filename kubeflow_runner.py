@@ -4,16 +4,16 @@ python kubeflow_runner.py
 python kubeflow_runner.py --data-dir gs://bucket/tfrecords --pipeline-root gs://bucket/runs
 """
 
-from components import installed
+from components import entry
 
 
 def main() -> None:
     """Does what the command line says."""
-    installed.require()
-    # Imported here: it needs packages, and a Python without them should end with one line.
-    from pipeline import commands
+    with entry.command():
+        # Imported here: it needs packages, and a Python without them should end with one line.
+        from pipeline import commands
 
-    commands.main_of("compile", "kubeflow_runner.py")
+        commands.main_of("compile", "kubeflow_runner.py")
 
 
 if __name__ == "__main__":

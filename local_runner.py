@@ -4,16 +4,16 @@ python local_runner.py
 python local_runner.py --dataset pascal --data-dir VOCdevkit
 """
 
-from components import installed
+from components import entry
 
 
 def main() -> None:
     """Does what the command line says."""
-    installed.require()
-    # Imported here: it needs packages, and a Python without them should end with one line.
-    from pipeline import commands
+    with entry.command():
+        # Imported here: it needs packages, and a Python without them should end with one line.
+        from pipeline import commands
 
-    commands.main_of("run", "local_runner.py")
+        commands.main_of("run", "local_runner.py")
 
 
 if __name__ == "__main__":

@@ -27,21 +27,21 @@ setup(
         "rich>=13",
         "scipy>=1.12,<2",
         "simplejpeg",
+        "tensorboard>=2.16",
         "tensorflow>=2.16,<2.22",
         "tensorflow-metadata>=1.16,<1.22",
         "tensorflow-model-analysis>=0.47,<0.53",
         "tensorflow-transform>=1.16,<1.22",
         "tfx>=1.16,<1.22",
-        # Imported by others for us: tf.summary is TensorBoard's, and TFX has no
-        # KubeflowV2DagRunner without kfp.
+        # Imported by others for us: TFX has no KubeflowV2DagRunner without kfp.
         "kfp>=2.6,<2.17",
         "kfp-pipeline-spec>=0.3",
-        "tensorboard>=2.16",
     ],
     packages=find_packages(include=["pipeline*", "components*", "models*", "schemas*"]),
     py_modules=["kubeflow_runner", "local_runner"],
     package_data={
         "": ["*.jinja"],
+        "components": ["keras_home/keras.json"],
         "pipeline": ["environments/*.toml"],
         "schemas": ["*/*.toml", "*/*.pbtxt"],
     },

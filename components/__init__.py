@@ -1,1 +1,5 @@
 """The steps of the pipeline: plain functions in thin TFX shells."""
+
+from components import settings
+
+settings.fix()

@@ -29,6 +29,7 @@ PACKAGES = (
     "rich",
     "scipy",
     "simplejpeg",
+    "tensorboard",
     "tensorflow",
     "tensorflow_metadata",
     "tensorflow_model_analysis",
@@ -39,6 +40,9 @@ PACKAGES = (
 """All that the code imports beyond the standard library and itself."""
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+_OWN = ("components", "models", "pipeline", "schemas")
+"""Packages of the project. Their names are common: others may come first on Python's path."""
 
 
 def require() -> None:
@@ -61,11 +65,33 @@ def find_fault(version):
     else:
         missing = [name for name in PACKAGES if not _is_found(name)]
         if not missing:
-            return None
+            return _fault_of_path() or _fault_of_flags()
         expected = "the packages of requirements.lock"
         more = f" and {len(missing) - 1} more" if missing[1:] else ""
         got += f" without {missing[0]}{more}"
     return f"expected {expected}; got {got}; to fix, {_fix()}"
+
+
+def _fault_of_path():
+    for name in _OWN:
+        spec = importlib.util.find_spec(name)
+        place = spec and (spec.origin or next(iter(spec.submodule_search_locations or ()), None))
+        if place is None or _ROOT not in Path(place).resolve().parents:
+            return (
+                f"expected the package {name} of {_ROOT}; got {place or 'none'}, which Python "
+                "finds first; to fix, take its folder out of PYTHONPATH, or start from another "
+                "folder"
+            )
+    return None
+
+
+def _fault_of_flags():
+    if sys.flags.optimize < 2:
+        return None
+    return (
+        "expected Python with docstrings, which TensorFlow reads when it is imported; got -OO or "
+        "PYTHONOPTIMIZE=2; to fix, unset it"
+    )
 
 
 def _is_found(name):

@@ -51,6 +51,15 @@ def newest_run(store: metadata_store.MetadataStore) -> int:
     return max((context.id for context in store.get_contexts_by_type("pipeline_run")), default=0)
 
 
+def newest_run_of(store: metadata_store.MetadataStore, pipeline: str) -> str | None:
+    """The name of a pipeline's run that started last; None where it has not run."""
+    context = store.get_context_by_type_and_name("pipeline", pipeline)
+    children = store.get_children_contexts_by_context(context.id) if context else []
+    run_type = store.get_context_type("pipeline_run").id if children else None
+    runs = [child for child in children if child.type_id == run_type]
+    return max(runs, key=lambda run: run.id).name if runs else None
+
+
 def latest_run(
     store: metadata_store.MetadataStore, pipeline: str = "", since: int = 0
 ) -> dict[str, Step]:

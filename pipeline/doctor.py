@@ -4,14 +4,17 @@ import dataclasses
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
 
 from components.errors import ConfigError
+from components.storage import paths
 from pipeline.environment import Environment
 
 
@@ -28,11 +31,22 @@ class Check:
 
 def examine(environment: Environment) -> list[Check]:
     """Checks this machine for runs in an environment; see `examine_machine`."""
-    return examine_machine(Path(environment.root), environment.min_free_disk_gb)
+    checks = examine_machine(Path(environment.root), environment.min_free_disk_gb)
+    elsewhere = [environment.artifacts, environment.served, environment.training_states]
+    elsewhere += [environment.records, os.path.dirname(environment.metadata.partition(":")[2])]
+    for folder in dict.fromkeys(elsewhere):
+        # A run must not find out after hours that it cannot push.
+        if folder and not paths.is_remote(folder) and not _is_below(folder, environment.root):
+            checks.append(_writable(Path(folder)))
+    return checks
+
+
+def _is_below(folder: str, root: str) -> bool:
+    return Path(folder).resolve().is_relative_to(Path(root).resolve())
 
 
 def examine_machine(output: Path, min_free_disk_gb: float) -> list[Check]:
-    """Checks Python, glibc, TFX's components, memory, disk and GPU, in seconds.
+    """Checks Python, glibc, TFX's components, memory, disks and GPU, in seconds.
 
     Args:
         output: the root of everything a run writes.
@@ -44,6 +58,8 @@ def examine_machine(output: Path, min_free_disk_gb: float) -> list[Check]:
         _tfx(),
         _memory(),
         _gpu(),
+        _xla(),
+        _temporary(),
         _writable(output),
         _disk(output, min_free_disk_gb),
     ]
@@ -134,6 +150,10 @@ def _memory() -> Check:
     )
 
 
+_SOME_GPUS = re.compile(r"\s*(\d|GPU-|MIG-)")
+"""The driver takes numbers and identities up to the first that is none."""
+
+
 def _gpu() -> Check:
     """Asks the driver: importing TensorFlow takes seconds."""
     if shutil.which("nvidia-smi"):
@@ -144,8 +164,64 @@ def _gpu() -> Check:
             check=False,
         )
         if done.returncode == 0 and done.stdout.strip():
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+            if visible is not None and not _SOME_GPUS.match(visible):
+                return Check("GPU", f"none, CUDA_VISIBLE_DEVICES is {visible!r} and hides all")
             return Check("GPU", ", ".join(done.stdout.split("\n")).strip(", "))
     return Check("GPU", f"none; training runs on {os.cpu_count()} CPU cores")
+
+
+def _xla() -> Check:
+    """Flags of XLA that TensorFlow does not know end its process, without an exception.
+
+    Only TensorFlow itself can tell, and takes ten seconds; most machines set none.
+    """
+    given = {name: os.environ[name] for name in _FLAGS if os.environ.get(name)}
+    if not given:
+        return Check("XLA", "no flags")
+    found = ", ".join(f"{name}={value}" for name, value in given.items())
+    done = subprocess.run(
+        [sys.executable, "-c", _COMPILE],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if not done.returncode:
+        return Check("XLA", found)
+    said = [line for line in done.stderr.splitlines() if any(name in line for name in _FLAGS)]
+    reason = said[-1].rpartition("] ")[2] if said else f"exit status {done.returncode}"
+    return Check(
+        "XLA",
+        found,
+        f"expected flags that TensorFlow takes; got {reason.strip()}; to fix, unset "
+        f"{' and '.join(given)}",
+    )
+
+
+_COMPILE = """
+import tensorflow as tf
+tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1.0))
+"""
+_FLAGS = ("XLA_FLAGS", "TF_XLA_FLAGS")
+
+
+def _temporary() -> Check:
+    """Every step unpacks and exports by way of it; Python falls back on others silently."""
+    try:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(bytes(2**20))
+            file.flush()
+            folder, asked = os.path.dirname(file.name), os.environ.get("TMPDIR", "")
+            unfit = asked and os.path.abspath(asked) != os.path.abspath(folder)
+            return Check("Temporary", f"{folder}; TMPDIR={asked} is none" if unfit else folder)
+    except OSError as error:
+        return Check(
+            "Temporary",
+            os.environ.get("TMPDIR", "none"),
+            f"expected a folder for temporary files with room; got {error.strerror}; to fix, set "
+            "TMPDIR to another one",
+        )
 
 
 def _writable(output: Path) -> Check:

@@ -1,5 +1,6 @@
 """One run on this machine, from the records to the verdict."""
 
+import os
 from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -71,9 +72,15 @@ def run(
     if dry_run:
         plan.show(console, config, environment, pipeline)
         return
+    if config.training.distribution != "multi_worker":
+        # TFX's Trainer reads it whatever the strategy: left over, it would keep the model back.
+        os.environ.pop("TF_CONFIG", None)
     chosen = {"from_nodes": from_node, "to_nodes": to_node}
     options = {key: [name] for key, name in chosen.items() if name}
     before = _newest_run(connection)
+    if options:
+        # TFX itself takes that of the latest time: a clock may have been set back.
+        options["base_pipeline_run_id"] = _base_run(connection, config.pipeline_name)
     try:
         with environment.runtime().handed_on():
             tfx.orchestration.LocalDagRunner().run(
@@ -93,6 +100,13 @@ def run(
         ) from error
     steps = metadata.latest_run(metadata.open_store(connection), config.pipeline_name, since=before)
     summary.conclude(console, steps, environment, serving_dir)
+
+
+def _base_run(connection: mlmd.ConnectionConfig, pipeline: str) -> str | None:
+    """The run that a part of the graph builds on: the one that started last; None for none."""
+    if not Path(connection.sqlite.filename_uri).exists():
+        return None
+    return metadata.newest_run_of(metadata.open_store(connection), pipeline)
 
 
 def _newest_run(connection: mlmd.ConnectionConfig) -> int:

@@ -1,6 +1,7 @@
 """The end of a run on the terminal: scores, verdict and why, where everything lies, times."""
 
 import math
+import shlex
 
 from rich import box
 from rich.console import Console
@@ -30,7 +31,8 @@ def conclude(
 
     Raises:
         NotBlessedError: the candidate was refused, with the reasons.
-        PipelineError: the model was pushed by an earlier run, and is not what is served now.
+        PipelineError: the model was pushed, by this run or an earlier one, and is not what a
+            server would answer with now.
     """
     warnings = []
     if "Evaluator" in steps:
@@ -49,10 +51,12 @@ def conclude(
     if not evaluation.blessed:
         raise NotBlessedError("; ".join(evaluation.reasons) + "; nothing was pushed")
     pushed = steps["Pusher"].outputs["pushed_model"][0].properties
+    versions.require_served(
+        pushed["pushed_destination"], serving_dir, pushed.get("pushed_content", "")
+    )
     if steps["Pusher"].state != "cached" and pushed["is_new"]:
         console.print("[green]Verdict      blessed, proven to serve and pushed[/green]")
         return
-    versions.require_newest(pushed["pushed_destination"], serving_dir)
     console.print(
         "[green]Verdict      blessed; this very model is pushed already, nothing new[/green]"
     )
@@ -100,7 +104,7 @@ def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str,
         places.append(("Pictures", paths.join(_uri(steps, "Report", "page"), "index.html")))
     if "Trainer" in steps:
         run = _uri(steps, "Trainer", "model_run")
-        places.append(("TensorBoard", f"tensorboard --logdir {run}"))
+        places.append(("TensorBoard", tensorboard_command(run)))
     if "DriftGate" in steps:
         gate = _uri(steps, "DriftGate", "judged_report")
         content = report.from_json(paths.read_text(paths.join(gate, report.FILE)))
@@ -108,6 +112,11 @@ def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str,
         places += [("Drift", line) for line in content.drift]
     places.append(("Metadata", environment.metadata))
     return places
+
+
+def tensorboard_command(folder: str) -> str:
+    """What to type to see the curves in a folder."""
+    return f"python -m pipeline tensorboard {shlex.quote(folder)}"
 
 
 def _uri(steps: dict[str, Step], node: str, key: str) -> str:

@@ -13,9 +13,11 @@ from absl import logging as absl_logging
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from components import consoles, entry
 from components.trainer.progress import PROGRESS
 
 _STEP = re.compile(r"Component (\S+) is (running|finished)\.")
+_CACHED = re.compile(r"A cached execution \d+ is used\.")
 _SECONDS_BETWEEN_LINES = 10
 _OWN_CODE = str(Path(__file__).resolve().parent.parent / "components")
 
@@ -33,15 +35,18 @@ def redirected_to(log_path: Path) -> Iterator[Console]:
     log_path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    saved = [os.dup(descriptor) for descriptor in (1, 2)]
-    with open(log_path, "ab") as log, open(os.dup(1), "w", buffering=1) as terminal:
+    spelt = {"encoding": sys.stdout.encoding, "errors": entry.ERRORS}
+    with open(log_path, "ab") as log, open(os.dup(1), "w", buffering=1, **spelt) as terminal:
+        saved = [os.dup(descriptor) for descriptor in (1, 2)]
         for descriptor in (1, 2):
             os.dup2(log.fileno(), descriptor)
         try:
-            yield Console(file=terminal, soft_wrap=True)
+            yield consoles.terminal(terminal)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            # On a full disk the log takes no more; that is said by what failed first.
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.flush()
             for original, descriptor in zip(saved, (1, 2), strict=True):
                 os.dup2(original, descriptor)
                 os.close(original)
@@ -54,6 +59,7 @@ class StepLines(logging.Handler):
         super().__init__(logging.INFO)
         self._console = console
         self._started = 0.0
+        self._is_cached = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints a record if it is one for people."""
@@ -61,9 +67,13 @@ class StepLines(logging.Handler):
         step = _STEP.fullmatch(message)
         if step and step[2] == "running":
             self._started = time.monotonic()
+            self._is_cached = False
             self._console.print(f"[bold]{step[1]}[/bold]", highlight=False)
-        elif step:
+        elif step and not self._is_cached:
             self._line(f"done in {time.monotonic() - self._started:.1f} s")
+        elif _CACHED.fullmatch(message):
+            self._is_cached = True
+            self._line("cached: nothing that decides it has changed")
         elif record.pathname.startswith(_OWN_CODE) and record.levelno < logging.ERROR:
             self._line(message)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import components  # noqa: F401 - before any test imports Keras, see components/settings.py
 from tests.file_server import serving
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -21,8 +21,8 @@ from tests.conftest import REPOSITORY
 
 PACKAGES = ("components", "models", "pipeline", "schemas")
 RUNNERS = ("kubeflow_runner", "local_runner")
-IMPORTED_BY_OTHERS = {"kfp", "kfp-pipeline-spec", "tensorboard"}
-"""By TFX for Kubeflow and by TensorFlow for its summaries."""
+IMPORTED_BY_OTHERS = {"kfp", "kfp-pipeline-spec"}
+"""By TFX for Kubeflow."""
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ python -m components.dataset build pascal
 python -m components.dataset inspect pascal
 """
 
-from components import installed
+from components import entry
 
 if __name__ == "__main__":
-    installed.require()
-    # Imported here: it needs packages, and a Python without them should end with one line.
-    from components.dataset import commands
+    with entry.command():
+        # Imported here: it needs packages, and a Python without them should end with one line.
+        from components.dataset import commands
 
-    commands.main()
+        commands.main()

@@ -12,7 +12,7 @@ from absl import logging as absl_logging
 from rich.console import Console
 
 import schemas
-from components import texts
+from components import consoles, texts
 from components.dataset import records
 from components.dataset.building import build
 from components.dataset.examination.findings import Finding, counts_by_cause, describe
@@ -22,10 +22,11 @@ _DATA = Path("data")
 """Below the current folder: the package may be installed where nothing can be written."""
 
 _EXIT_CODES = """exit codes: 0 done; 1 crash; 2 bad configuration, or no room to write; 3 bad data;
-6 download failed"""
+6 download failed; 130 interrupted; 143 terminated"""
 
 
-def _parse_arguments() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="python -m components.dataset",
         description="Build the TFRecords of a data set, and show what they hold.",
@@ -83,7 +84,7 @@ def _parse_arguments() -> argparse.Namespace:
     inspect.add_argument(
         "--output", type=Path, help="the page (default: <name>.html beside the records' folder)"
     )
-    return parser.parse_args()
+    return parser
 
 
 def _add_dataset(command: argparse.ArgumentParser) -> None:
@@ -195,9 +196,9 @@ def _quiet_libraries() -> None:
 
 def main() -> None:
     """Runs the command that the command line names."""
-    arguments = _parse_arguments()
+    arguments = parser().parse_args()
     _quiet_libraries()
-    console = Console(soft_wrap=True)
+    console = consoles.terminal()
     with exit_codes(console):
         dataset = schemas.load(arguments.name, arguments.folders)
         {"build": _build, "inspect": _inspect}[arguments.command](arguments, dataset, console)

@@ -32,7 +32,8 @@ def Pusher(
 
     TFX's own Pusher adds nothing to a version, and takes the destination as a parameter. The
     properties of the artifact are those that TFX's gives: `pushed`, `pushed_destination`,
-    `pushed_version`; `is_new` is 0 where the model was the newest version already.
+    `pushed_version`; `is_new` is 0 where the model was the newest version already, and
+    `pushed_content` is the hash of its files.
     """
     del source_fingerprint  # part of the cache key only
     if not (
@@ -51,6 +52,9 @@ def Pusher(
         or known.made_from != made_from
         or identity is None
         or versions.identity(version) != identity
+        or not versions.is_unharmed(version)
+        # A server takes the highest number, even if there is no model.
+        or versions.numbered(folder)[0] != version
     )
     if not is_new:
         logging.info("This very model is served already, as version %s", os.path.basename(version))
@@ -68,6 +72,7 @@ def Pusher(
     pushed_model.set_int_custom_property("pushed", 1)
     pushed_model.set_int_custom_property("is_new", int(is_new))
     pushed_model.set_string_custom_property("pushed_destination", version)
+    pushed_model.set_string_custom_property("pushed_content", versions.content(version))
     pushed_model.set_string_custom_property("pushed_version", os.path.basename(version))
     paths.write_text(
         paths.join(pushed_model.uri, "pushed.json"), json.dumps({"destination": version})

@@ -7,13 +7,18 @@ machine.
 
 import contextlib
 import dataclasses
+import hashlib
 import json
+import os
+import re
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError, PipelineError
 from components.storage import paths
+from components.storage.locks import locked
 
 MODEL_DESCRIPTION = "model.json"
 """Class names, configuration and identity of a model; in `assets.extra`, as the two below."""
@@ -25,6 +30,8 @@ PROVENANCE = "provenance.json"
 EXTRA = "assets.extra"
 """The folder of a SavedModel that TensorFlow Serving leaves alone."""
 _SAVED_MODEL = "saved_model.pb"
+_NUMBER = re.compile("[0-9]+")
+_HIGHEST = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,18 +44,48 @@ class Provenance:
     """Name of the pipeline that pushed it."""
     pushed_at: str
     """UTC, ISO 8601."""
+    content: str = ""
+    """A hash of the model's files, see `content`; empty for what older code pushed."""
+
+
+def numbered(folder: str) -> list[str]:
+    """Paths of all that a server takes for a version, whole or not, that of the highest first.
+
+    TensorFlow Serving reads names as whole numbers of 64 bits and looks at nothing else.
+    """
+    names = [name for name in paths.list_folder(folder) if _NUMBER.fullmatch(name)]
+    numbers = [name for name in names if int(name) <= _HIGHEST]
+    return [paths.join(folder, name) for name in sorted(numbers, key=int, reverse=True)]
 
 
 def versions(folder: str) -> list[str]:
     """Paths of the complete versions in the folder of a model, the newest first."""
-    numbers = [name for name in paths.list_folder(folder) if name.isdecimal()]
-    found = [paths.join(folder, name) for name in sorted(numbers, key=int, reverse=True)]
-    return [version for version in found if paths.exists(paths.join(version, _SAVED_MODEL))]
+    return [
+        version for version in numbered(folder) if paths.exists(paths.join(version, _SAVED_MODEL))
+    ]
 
 
 def newest_version(folder: str) -> str | None:
-    """The version that a server answers with: that of the highest number; None where none is."""
+    """The complete version of the highest number; None where none is."""
     return next(iter(versions(folder)), None)
+
+
+def content(version: str) -> str:
+    """A hash of the files of a model, without what pushing adds to it."""
+    added = {paths.join(version, EXTRA, name) for name in (DATA_REPORT, PROVENANCE)}
+    digest = hashlib.sha256()
+    for file in paths.walk_files(version):
+        if file not in added:
+            data = paths.read_bytes(file)
+            digest.update(f"{file.removeprefix(version)} {len(data)}\n".encode())
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def is_unharmed(version: str) -> bool:
+    """Whether the files of a pushed version are those that were pushed."""
+    known = read_provenance(version)
+    return known is not None and known.content in ("", content(version))
 
 
 def baseline_version(folder: str, made_from: str) -> str | None:
@@ -121,23 +158,32 @@ def require_same_classes(folder: str, class_names: tuple[str, ...], dataset: str
     )
 
 
-def require_newest(version: str, folder: str) -> None:
-    """Refuses to call a model served that an earlier run pushed, and that is not served any more.
+def require_served(version: str, folder: str, pushed: str = "") -> None:
+    """Refuses to call a model served unless it is what a server answers with.
 
     Args:
-        version: where the earlier run pushed it.
+        version: where it was pushed.
         folder: of the versions of the served model.
+        pushed: the hash of what was pushed, see `content`; empty where it is not known.
 
     Raises:
-        PipelineError: another version is newer, or it is gone.
+        PipelineError: another version has a higher number, or it is gone or was changed.
     """
-    newest = newest_version(folder)
-    if newest != version:
-        raise PipelineError(
-            f"expected {folder} to serve this blessed model, which an earlier run pushed to "
-            f"{version}; got {newest or 'no version there'}; to fix, push it again: the same "
-            "command with --from-node Pusher --no-cache"
-        )
+    highest = next(iter(numbered(folder)), None)
+    if highest is None:
+        got = "no version there"
+    elif not paths.exists(paths.join(highest, _SAVED_MODEL)):
+        got = f"{highest}, which a server would try to load and which holds no model"
+    elif highest != version:
+        got = highest
+    elif not is_unharmed(version) or pushed not in ("", content(version)):
+        got = "other files there"
+    else:
+        return
+    raise PipelineError(
+        f"expected {folder} to serve this blessed model, which was pushed to {version}; got {got}; "
+        "to fix, push it again: the same command with --from-node Pusher --no-cache"
+    )
 
 
 def push(model: str, folder: str, extra: dict[str, str], provenance: Provenance) -> str:
@@ -154,13 +200,35 @@ def push(model: str, folder: str, extra: dict[str, str], provenance: Provenance)
 
     Returns:
         The path of the version. Its number is the time in seconds, but higher than those there.
+
+    Raises:
+        PipelineError: there is no higher number.
     """
-    taken = [int(name) for name in paths.list_folder(folder) if name.isdecimal()]
-    version = paths.join(folder, str(max([int(time.time()), *(number + 1 for number in taken)])))
+    provenance = dataclasses.replace(provenance, content=content(model))
     extra = extra | {PROVENANCE: json.dumps(dataclasses.asdict(provenance), indent=2)}
     if paths.is_remote(folder):
+        version = _next_version(folder)
         _write(model, version, extra)
         return version
+    paths.make_folder(folder)
+    # Two at once would take the same number, and clear away what the other is writing.
+    with locked(Path(folder)):
+        return _push_here(model, folder, extra)
+
+
+def _next_version(folder: str) -> str:
+    highest = next(iter(numbered(folder)), None)
+    number = max(int(time.time()), int(os.path.basename(highest)) + 1 if highest else 0)
+    if number > _HIGHEST:
+        raise PipelineError(
+            f"expected a version below the highest number that servers know; got {highest}; to "
+            "fix, remove it"
+        )
+    return paths.join(folder, str(number))
+
+
+def _push_here(model: str, folder: str, extra: dict[str, str]) -> str:
+    version = _next_version(folder)
     for name in paths.list_folder(folder):
         if name.startswith(".unfinished-"):  # A killed run left it.
             paths.remove_tree(paths.join(folder, name))

@@ -11,6 +11,10 @@ from models import metrics
 from models.confusion import SegmentationMetrics
 from schemas import Dataset
 
+FOLDER = "curves"
+"""Of a training's folder of states: it outlives a killed run, as they do, and is copied at the end,
+so that what is shown holds every step of all the runs that it took."""
+
 
 class Curves(keras.callbacks.Callback):
     """Writes scalars, pictures and the configuration below `log_dir`.
@@ -21,7 +25,7 @@ class Curves(keras.callbacks.Callback):
     has no loss: batches that make up for what one has less than another would lower the mean.
 
     Args:
-        log_dir: TensorBoard's folder of this run.
+        log_dir: TensorBoard's folder of this training; a run that goes on adds to what is there.
         network: from images to logits.
         metric: that of the compiled model; after a validation it holds its confusion matrix.
         dataset: names and colours of the classes.

@@ -15,6 +15,7 @@ import schemas
 from components import runtime
 from components.initial_weights.loading import load as load_initial_weights
 from components.serving import signatures
+from components.storage import paths
 from components.trainer import (
     augmentation,
     callbacks,
@@ -80,7 +81,7 @@ def run_fn(fn_args) -> None:
         progress.initial_weights(line)
     if options.steps:
         description["validation_mean_iou"] = _train(
-            model, strategy, options, dataset, records, description, folder, fn_args.model_run_dir
+            model, strategy, options, dataset, records, description, folder
         )
     if is_cropped or strategy.num_replicas_in_sync > 1:
         # A server has one size and no replicas.
@@ -89,7 +90,8 @@ def run_fn(fn_args) -> None:
         model.set_weights(weights)
     if not distribution.is_chief(strategy):
         return
-    tf.io.gfile.makedirs(fn_args.model_run_dir)
+    # With what was written before the run was killed and given again.
+    paths.copy_tree(os.path.join(folder, curves.FOLDER), fn_args.model_run_dir)
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, "config.json"), "w") as file:
         json.dump(description, file, indent=2)
     history.write(fn_args.model_run_dir, history.read(folder))
@@ -122,7 +124,6 @@ def _train(
     records: _Records,
     description: dict,
     folder: str,
-    log_dir: str,
 ) -> float:
     """Trains the model, from `folder` on if that holds a saved state, up to the best epoch.
 
@@ -148,7 +149,7 @@ def _train(
         watchers = [
             curves.Curves(
                 # On all workers, for together they read what replicas average.
-                log_dir if is_chief else own_folder,
+                os.path.join(own_folder, curves.FOLDER),
                 model,
                 metric,
                 dataset,
@@ -196,7 +197,8 @@ def _train(
                     ),
                 ),
                 validation_freq=options.steps_per_epoch // save_every,
-                callbacks=[*measured, checkpoints, *watchers],
+                # The curves first: a step that is saved is not done again, and would be missing.
+                callbacks=[*measured, watchers[0], checkpoints, *watchers[1:]],
                 verbose=0,
             )
         best = checkpoints.restore_best()

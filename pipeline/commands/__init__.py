@@ -9,14 +9,14 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
-
+from components import consoles
 from components.errors import exit_codes
 
-VERBS = ("run", "compile", "doctor")
+VERBS = ("run", "compile", "doctor", "tensorboard")
 
 EXIT_CODES = """exit codes: 0 pushed, or nothing new to push; 1 crash; 2 bad configuration;
-3 bad data; 4 not blessed; 5 serving check failed; 6 download failed"""
+3 bad data; 4 not blessed; 5 serving check failed; 6 download failed; 130 interrupted;
+143 terminated; after both the same command goes on where it was"""
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -24,6 +24,11 @@ def main(words: Sequence[str] | None = None) -> None:
 
     The exit code is 0, or that of the error, see `components.errors`.
     """
+    _call(parser().parse_args(words))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
         description="DeepLab v3+ from pictures to a served model.",
@@ -35,16 +40,20 @@ def main(words: Sequence[str] | None = None) -> None:
         module = _module(verb)
         summary = module.__doc__.splitlines()[0]
         _fill(commands.add_parser(verb, help=summary.rstrip(".")), module)
-    _call(parser.parse_args(words))
+    return parser
 
 
 def main_of(verb: str, program: str) -> None:
     """Does the one thing that a program of its own is for, such as `local_runner.py`."""
+    _call(parser_of(verb, program).parse_args())
+
+
+def parser_of(verb: str, program: str) -> argparse.ArgumentParser:
+    """Of the command line of a program for one verb."""
     parser = argparse.ArgumentParser(prog=program)
     _fill(parser, _module(verb))
-    arguments = parser.parse_args()
-    arguments.verb = verb
-    _call(arguments)
+    parser.set_defaults(verb=verb)
+    return parser
 
 
 def _module(verb: str):
@@ -59,7 +68,7 @@ def _fill(parser: argparse.ArgumentParser, module) -> None:
 
 
 def _call(arguments: argparse.Namespace) -> None:
-    console = Console(soft_wrap=True)
-    with exit_codes(console):
-        _module(arguments.verb).main(arguments, console)
+    terminal = consoles.terminal()
+    with exit_codes(terminal):
+        _module(arguments.verb).main(arguments, terminal)
     sys.exit(0)

@@ -4,6 +4,7 @@ Beam runs in this process, ML Metadata is a file of SQLite's.
 """
 
 import argparse
+import contextlib
 import tempfile
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console
 
 import schemas
 from components.storage import paths
+from components.storage.locks import only_run
 from pipeline import doctor, door, estimate, recipes, steps, terminal
 from pipeline.commands import arguments as shared
 from pipeline.config import PipelineConfig
@@ -46,6 +48,35 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     door.require_place_for(description, config.name, environment)
     if not paths.is_remote(environment.root):
         doctor.require_healthy(doctor.examine(environment))
+    with contextlib.ExitStack() as locks:
+        if not arguments.dry_run:
+            _lock(locks, config, environment)
+        _run(arguments, config, environment, description, console)
+
+
+def _lock(stack: contextlib.ExitStack, config: PipelineConfig, environment: Environment) -> None:
+    """Refuses a run beside another one in its output, its ML Metadata or what it pushes to.
+
+    The last for a candidate must not be pushed that was judged against what is served no more.
+
+    Raises:
+        ConfigError: naming the other one.
+    """
+    database = Path(environment.metadata.removeprefix("sqlite:"))
+    stack.enter_context(only_run(environment.root, Path(environment.root, ".run.lock")))
+    stack.enter_context(only_run(str(database), database.with_name(f".{database.name}.run.lock")))
+    if not paths.is_remote(environment.served):
+        served = Path(environment.served, config.name)
+        stack.enter_context(only_run(str(served), served.with_name(f".{served.name}.run.lock")))
+
+
+def _run(
+    arguments: argparse.Namespace,
+    config: PipelineConfig,
+    environment: Environment,
+    description: door.Description,
+    console: Console,
+) -> None:
     # Read before anything is said: what is wrong with the data comes first.
     source = door.records(config, environment, description)
     weights_digest = door.weights_digest(config, environment)

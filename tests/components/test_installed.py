@@ -71,7 +71,8 @@ def test_too_old_a_python(bare, entry):
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_older_pythons_can_read_what_comes_before_the_check(entry):
-    for file in ("components/__init__.py", "components/installed.py", *ENTRIES[entry]):
+    first = ("__init__", "entry", "installed", "settings")
+    for file in (*(f"components/{name}.py" for name in first), *ENTRIES[entry]):
         ast.parse((REPOSITORY / file).read_text(), feature_version=(3, 8))
 
 
@@ -92,3 +93,28 @@ def test_a_copy_without_a_makefile_is_sent_to_the_lock(bare, tmp_path):
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.endswith("; to fix, install the packages of the project's lock file\n")
+
+
+def test_a_package_of_the_same_name_before_ours_is_named(tmp_path):
+    other = tmp_path / "other" / "models"
+    other.mkdir(parents=True)
+    (other / "__init__.py").touch()
+    path = os.pathsep.join([str(other.parent), str(REPOSITORY)])
+    for words in (["doctor"], ["run", "--dry-run"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", *words],
+            cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"expected the package models of {REPOSITORY}; got {other}")
+
+
+def test_python_without_docstrings_is_refused():
+    done = subprocess.run(
+        [sys.executable, "local_runner.py", "--dry-run"],
+        cwd=REPOSITORY, env=os.environ | {"PYTHONOPTIMIZE": "2"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("got -OO or PYTHONOPTIMIZE=2; to fix, unset it")

@@ -1,5 +1,7 @@
 """Which run's steps are told, in a real ML Metadata store in memory."""
 
+import sqlite3
+
 import pytest
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -52,3 +54,24 @@ def test_latest_run_is_that_of_the_pipeline_and_since_then(store):
     assert set(found) == {"Trainer", "Pusher"}
     assert found["Pusher"].state == "complete"
     assert set(lineage.latest_run(store)) == {"Evaluator"}
+
+
+def test_the_newest_run_is_the_one_that_started_last_whatever_the_clock_said(tmp_path):
+    database = tmp_path / "metadata.sqlite"
+    store = lineage.open_store(lineage.connection(f"sqlite:{database}"))
+    assert lineage.newest_run_of(store, "deeplab-sample") is None
+    for name in ("first", "second"):
+        run(store, "deeplab-sample", name, "Trainer")
+        of_pipeline = store.get_context_by_type_and_name("pipeline", "deeplab-sample")
+        of_run = store.get_context_by_type_and_name("pipeline_run", name)
+        store.put_parent_contexts(
+            [mlmd.ParentContext(child_id=of_run.id, parent_id=of_pipeline.id)]
+        )
+    run(store, "deeplab-pascal", "third", "Trainer")
+    # As after a clock that was set back for a year between the two.
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "UPDATE Context SET create_time_since_epoch = create_time_since_epoch - 31536000000 "
+            "WHERE name = 'second'"
+        )
+    assert lineage.newest_run_of(store, "deeplab-sample") == "second"

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 
+from absl import logging as absl_logging
 from rich.console import Console
 
 from components.trainer.progress import PROGRESS, Progress
@@ -65,3 +66,16 @@ def test_every_saved_state_gets_a_line():
     assert live == "  step 3/4, loss 0.500, train mIoU 25.0 %"
     assert saved.startswith("  step 4/4, loss 0.400, ") and saved.endswith(" images/s, 0:00 left")
     assert "mIoU" not in saved
+
+
+def test_a_step_that_is_not_run_again_says_so():
+    file = io.StringIO()
+    with step_lines(Console(file=file, width=120)):
+        for name, is_cached in (("Transform", True), ("Trainer", False)):
+            absl_logging.info("Component %s is running.", name)
+            if is_cached:
+                absl_logging.info("A cached execution %d is used.", 7)
+            absl_logging.info("Component %s is finished.", name)
+    first, cached, second, done = file.getvalue().splitlines()
+    assert (first, second) == ("Transform", "Trainer")
+    assert cached.strip().startswith("cached") and done.strip().startswith("done in 0.0 s")

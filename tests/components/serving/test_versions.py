@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import schemas
 from components.errors import ConfigError, PipelineError
 from components.serving import versions
 from components.storage import paths
+from tests.conftest import REPOSITORY
 
 
 @pytest.fixture
@@ -132,11 +135,97 @@ def test_a_model_that_does_not_say_its_classes_is_not_pushed_over(tmp_path, fold
         versions.require_same_classes(folder, ("a", "b"), "sample")
 
 
-def test_an_earlier_push_counts_only_while_it_is_what_is_served(model, folder, tmp_path):
+def served(version: str, folder: str) -> None:
+    versions.require_served(version, folder, versions.content(version))
+
+
+def test_pushed_is_only_what_a_server_answers_with(model, folder, tmp_path):
     first = push(model, folder)
-    versions.require_newest(first, folder)
+    served(first, folder)
     push(model, folder)
     with pytest.raises(PipelineError, match=r"to fix, push it again: .* Pusher"):
-        versions.require_newest(first, folder)
+        served(first, folder)
     with pytest.raises(PipelineError, match="got no version there"):
-        versions.require_newest(first, str(tmp_path / "emptied"))
+        versions.require_served(first, str(tmp_path / "emptied"))
+
+
+@pytest.mark.parametrize("name", ["99999999999", "09223372036854775807"])
+def test_a_higher_number_is_what_a_server_tries_whatever_it_holds(model, folder, name):
+    version = push(model, folder)
+    other = os.path.join(folder, name)
+    os.mkdir(other)
+    with pytest.raises(PipelineError, match=f"got {other}, which a server would try to load"):
+        served(version, folder)
+    paths.copy_tree(model, other)
+    with pytest.raises(PipelineError, match=f"got {other}; to fix"):
+        served(version, folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["٩٩٩٩٩٩٩٩٩٩٩", "99999999999.old", "-1", "99999999999999999999", "1e99", "²"]
+)
+def test_what_servers_take_for_no_number_is_no_version(model, folder, name):
+    version = push(model, folder)
+    paths.copy_tree(model, os.path.join(folder, name))
+    served(version, folder)
+    assert versions.versions(folder) == [version]
+
+
+def test_a_number_beyond_the_last_one_is_not_pushed(model, folder):
+    os.makedirs(os.path.join(folder, "9223372036854775807"))
+    with pytest.raises(PipelineError, match=r"got .*9223372036854775807; to fix, remove it"):
+        push(model, folder)
+
+
+@pytest.mark.parametrize("change", ["gone", "renamed", "file", "weights", "another model"])
+def test_a_version_that_was_changed_is_not_what_was_pushed(model, folder, tmp_path, change):
+    version = push(model, folder)
+    pushed = versions.content(version)
+    if change == "gone":
+        paths.remove_tree(version)
+    elif change == "renamed":
+        os.rename(version, os.path.join(folder, "99999999999"))
+    elif change == "file":
+        os.remove(os.path.join(version, "variables", "data"))
+    elif change == "weights":
+        Path(version, "variables", "data").write_bytes(b"WEIGHTS")
+    else:
+        other = make_model(tmp_path / "other", "pascal")
+        os.rename(push(other, str(tmp_path / "elsewhere")), version + "0")
+        paths.remove_tree(version)
+        os.rename(version + "0", version)
+    with pytest.raises(PipelineError, match=f"was pushed to {version}; got"):
+        versions.require_served(version, folder, pushed)
+
+
+def test_what_pushing_adds_is_no_part_of_the_model(model, folder):
+    version = push(model, folder)
+    assert versions.content(version) == versions.content(model)
+    assert versions.is_unharmed(version)
+    remote = push(model, "ram://content/deeplab")
+    assert versions.content(remote) == versions.content(model)
+
+
+def test_what_older_code_pushed_is_unharmed_as_far_as_one_can_tell(model, folder):
+    version = push(model, folder)
+    path = Path(version, "assets.extra", "provenance.json")
+    known = json.loads(path.read_text())
+    del known["content"]
+    path.write_text(json.dumps(known))
+    assert versions.is_unharmed(version) and versions.read_provenance(version).made_from == "ab"
+
+
+def test_pushes_at_once_all_arrive_each_with_a_number_of_its_own(model, folder):
+    script = "import sys; from tests.components.serving import test_versions as t; "
+    script += "print(t.push(*sys.argv[1:]))"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, model, folder],
+            cwd=REPOSITORY, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(6)
+    ]  # fmt: skip
+    pushed = [process.communicate()[0].strip() for process in processes]
+    assert sorted(pushed) == sorted(versions.versions(folder)) and len(set(pushed)) == 6
+    assert all(versions.is_unharmed(version) for version in pushed)
+    assert sorted(os.listdir(folder)) == sorted(map(os.path.basename, pushed))

@@ -7,6 +7,9 @@ import json
 import sys
 import types
 
+import components  # noqa: F401 - first, as in all that starts a training
+
+# isort: split
 import tensorflow as tf
 from absl import logging
 

@@ -215,6 +215,33 @@ def test_killed_within_an_epoch_it_reaches_the_same_end(folder, whole):
     assert all(0 < state.change < 1 for state in states)
     for state, expected in zip(states, whole.states(), strict=True):
         assert state.loss == pytest.approx(expected.loss, rel=0.01)
+    for split in ("train", "validation"):
+        assert curve(run, split) == curve(whole, split)
+
+
+def curve(run: Run, split: str) -> list[int]:
+    """The steps that TensorBoard shows of a training, however many runs it took."""
+    events = EventAccumulator(str(run.folder / "run" / split)).Reload()
+    return [event.step for event in events.Tensors("loss")]
+
+
+def test_a_machine_set_to_other_habits_of_keras_trains_the_same(folder, whole, tmp_path):
+    (tmp_path / ".keras").mkdir()
+    odd = {"backend": "jax", "image_data_format": "channels_first", "floatx": "float16"}
+    (tmp_path / ".keras" / "keras.json").write_text(json.dumps(odd | {"epsilon": 0.1}))
+    run = Run(folder, "odd_home", dropout=0.1)
+    ended_well(
+        run.start(
+            HOME=str(tmp_path),
+            KERAS_HOME=str(tmp_path / ".keras"),
+            KERAS_BACKEND="torch",
+            KERAS_MAX_EPOCHS="1",
+            TF_USE_LEGACY_KERAS="1",
+            LC_ALL="tr_TR.UTF-8",
+            TZ="nowhere",
+        )
+    )
+    assert_same_weights(whole, run)
 
 
 def test_crops_may_be_smaller_than_the_canvas(folder):
@@ -391,11 +418,11 @@ def free_port() -> int:
 def test_what_tensorboard_shows(whole):
     train = EventAccumulator(str(whole.folder / "run" / "train")).Reload()
     validation = EventAccumulator(str(whole.folder / "run" / "validation"), {"images": 0}).Reload()
-    curve = {"loss", "mean_iou", "pixel_accuracy"}
-    assert set(train.Tags()["tensors"]) == curve | {"learning_rate", "configuration"}
-    assert [event.step for event in train.Tensors("loss")] == [2, 4, 6]
+    numbers = {"loss", "mean_iou", "pixel_accuracy"}
+    assert set(train.Tags()["tensors"]) == numbers | {"learning_rate", "configuration"}
+    assert curve(whole, "train") == [2, 4, 6] and curve(whole, "validation") == [6]
     seen = set(validation.Tags()["tensors"])
-    assert curve <= seen and "iou/background" in seen and "image, truth, prediction" in seen
+    assert numbers <= seen and "iou/background" in seen and "image, truth, prediction" in seen
     picture = validation.Tensors("image, truth, prediction")[0].tensor_proto
     width, height, *encoded = picture.string_val
     assert (int(width), int(height)) == (3 * CROP, CROP) and len(encoded) == 4
