@@ -26,6 +26,7 @@ setup(
         "pyyaml>=5.4",
         "rich>=13",
         "scipy>=1.12,<2",
+        "simplejpeg",
         "tensorflow>=2.16,<2.22",
         "tensorflow-metadata>=1.16,<1.22",
         "tensorflow-model-analysis>=0.47,<0.53",

@@ -28,6 +28,7 @@ PACKAGES = (
     "pydantic",
     "rich",
     "scipy",
+    "simplejpeg",
     "tensorflow",
     "tensorflow_metadata",
     "tensorflow_model_analysis",

@@ -13,6 +13,7 @@ import pydantic
 from pydantic import Field
 
 from components.data_gate.options import GateOptions
+from components.dataset.limits import MAX_BYTES, MAX_PIXELS
 from components.errors import ConfigError
 from components.evaluator.options import EvaluationOptions
 from components.initial_weights.options import InitialWeightsOptions
@@ -66,6 +67,13 @@ class DataOptions(Options):
     ] = 513
     """Side of the square canvas that whole pictures are judged and served on, in pixels; larger
     pictures are shrunk to fit. Best a multiple of the output stride plus one."""
+
+    max_pixels: Annotated[int, Field(ge=1, le=MAX_PIXELS)] = MAX_PIXELS
+    """Pictures of more pixels are refused, in training as by the served model, before they are
+    decoded: a server needs up to nine bytes for each."""
+
+    max_bytes: Annotated[int, Field(ge=1, le=MAX_BYTES)] = MAX_BYTES
+    """The same for the bytes of a file."""
 
 
 class ServingOptions(Options):

@@ -128,6 +128,8 @@ def create_pipeline(
         anomalies=example_validator.outputs["anomalies"],
         dataset=description,
         options=config.gate.model_dump_json(),
+        max_pixels=config.data.max_pixels,
+        max_bytes=config.data.max_bytes,
         source_fingerprint=source_fingerprint("components.data_gate"),
     )
     drift_gate = DriftGate(
@@ -146,6 +148,7 @@ def create_pipeline(
         disable_statistics=True,
         custom_config={
             "canvas_size": config.data.canvas_size,
+            "limits": {"max_pixels": config.data.max_pixels, "max_bytes": config.data.max_bytes},
             "num_classes": dataset.num_classes,
             "ignore_label": dataset.ignore_label,
             "source_fingerprint": source_fingerprint("components.transform"),

@@ -2,7 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,14 +12,17 @@ from schemas.description import (
     Archive,
     ClassInfo,
     Color,
+    ColorAlpha,
     Dataset,
     DatasetError,
     Source,
     Split,
+    faults,
 )
 
 _Value = TypeVar("_Value")
 _HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_HEX_COLOR_ALPHA = re.compile(r"#[0-9a-fA-F]{8}")
 
 
 def read(directory: Path) -> Dataset:
@@ -39,51 +43,84 @@ def read(directory: Path) -> Dataset:
         raise DatasetError(
             f"expected a TOML file {path}; got: {error}; to fix, start from a copy of another's"
         ) from error
-    _known(path, "the file", table, {"title", "licence", "ignore_label", "classes", "source"})
-    classes = _field(path, table, "classes", list)
-    return Dataset(
-        name=directory.name,
-        title=_field(path, table, "title", str),
-        licence=_field(path, table, "licence", str),
-        ignore_label=_field(path, table, "ignore_label", int),
-        classes=tuple(_class_info(path, entry) for entry in classes),
-        source=_source(path, table["source"]) if "source" in table else None,
-    )
-
-
-def _source(path: Path, table: object) -> Source:
-    _known(path, "source", table, {"roots", "masks", "ignore_colors", "splits", "archives"})
-    splits = {
-        name: _split(path, name, entry)
-        for name, entry in _field(path, table, "splits", dict).items()
+    wrong = _Faults()
+    keys = {"title", "licence", "ignore_label", "classes", "source"}
+    wrong.kept(_known, path, "the file", table, keys)
+    entries = wrong.kept(_field, path, table, "classes", list)
+    classes = [wrong.kept(_class_info, path, entry) for entry in entries or ()]
+    read = {
+        "title": wrong.kept(_field, path, table, "title", str),
+        "licence": wrong.kept(_field, path, table, "licence", str),
+        "ignore_label": wrong.kept(_field, path, table, "ignore_label", int),
+        "classes": None if entries is None or None in classes else tuple(classes),
+        "source": _source(path, table["source"], wrong) if "source" in table else None,
     }
+    if wrong.messages:
+        found = faults(read["classes"], read["ignore_label"], read["source"])
+        raise DatasetError("\n".join([*wrong.messages, *(f"{path}: {fault}" for fault in found)]))
+    return Dataset(name=directory.name, **read)
+
+
+class _Faults:
+    """What could not be read so far, so that all of it is said at once."""
+
+    def __init__(self):
+        self.messages: list[str] = []
+
+    def kept(self, read: Callable[..., _Value], *arguments: object) -> _Value | None:
+        """What `read` gives; None where it raises, and the message is kept."""
+        try:
+            return read(*arguments)
+        except DatasetError as error:
+            self.messages.append(str(error))
+            return None
+
+
+def _source(path: Path, table: object, wrong: _Faults) -> Source | None:
+    keys = {"roots", "masks", "ignore_colors", "splits", "archives"}
+    wrong.kept(_known, path, "source", table, keys)
+    if not isinstance(table, Mapping):
+        return None
+    before = len(wrong.messages)
+    described = wrong.kept(_field, path, table, "splits", dict) or {}
+    splits = {name: wrong.kept(_split, path, name, entry) for name, entry in described.items()}
     for name, split in splits.items():
-        unknown = set(split.overlaps) - set(splits)
+        unknown = set(split.overlaps) - set(splits) if split else ()
         if unknown:
-            raise DatasetError(
+            wrong.messages.append(
                 f"{path}: expected source.splits.{name}.overlaps to name other splits; got "
                 f"{sorted(unknown)}; to fix, choose among {', '.join(splits)}"
             )
-    if not {"train", "val"} <= set(splits):
-        raise DatasetError(
+    if described and not {"train", "val"} <= set(splits):
+        wrong.messages.append(
             f"{path}: expected source.splits with train and val; got {', '.join(splits)}; to fix, "
             "add [source.splits.train] and [source.splits.val]"
         )
     masks = table.get("masks", "ids")
     if masks not in MASK_KINDS:
-        raise DatasetError(
+        wrong.messages.append(
             f"{path}: expected source.masks to be {' or '.join(MASK_KINDS)}; got {masks!r}; "
             "to fix, say what the masks' pixels hold"
         )
-    return Source(
-        roots=_strings(path, table, "roots", default=("",)),
-        masks=masks,
-        ignore_colors=tuple(
-            _color(path, text) for text in _strings(path, table, "ignore_colors", default=())
-        ),
-        splits=splits,
-        archives=tuple(_archive(path, entry) for entry in table.get("archives", ())),
+    read = {
+        "roots": wrong.kept(_strings, path, table, "roots", ("",)),
+        "ignore_colors": wrong.kept(_ignore_colors, path, table),
+        "archives": wrong.kept(_archives, path, table),
+    }
+    if len(wrong.messages) > before:
+        return None
+    return Source(masks=masks, splits=splits, **read)
+
+
+def _ignore_colors(path: Path, table: Mapping[str, object]) -> tuple[Color | ColorAlpha, ...]:
+    return tuple(
+        _ignore_color(path, text) for text in _strings(path, table, "ignore_colors", default=())
     )
+
+
+def _archives(path: Path, table: Mapping[str, object]) -> tuple[Archive, ...]:
+    entries = _field(path, table, "archives", list) if "archives" in table else ()
+    return tuple(_archive(path, entry) for entry in entries)
 
 
 def _split(path: Path, name: str, table: object) -> Split:
@@ -155,7 +192,7 @@ def _class_info(path: Path, entry: object) -> ClassInfo:
         )
     return ClassInfo(
         _field(path, entry, "id", int),
-        _field(path, entry, "name", str),
+        unicodedata.normalize("NFC", _field(path, entry, "name", str)),
         _color(path, _field(path, entry, "color", str)),
     )
 
@@ -168,6 +205,14 @@ def _color(path: Path, text: str) -> Color:
         )
     red, green, blue = bytes.fromhex(text[1:])
     return red, green, blue
+
+
+def _ignore_color(path: Path, text: str) -> Color | ColorAlpha:
+    """As `_color`, or with alpha; whatever lies below what is not seen is the same colour."""
+    if not _HEX_COLOR_ALPHA.fullmatch(text):
+        return _color(path, text)
+    color = tuple(bytes.fromhex(text[1:]))
+    return {0: (0, 0, 0, 0), 255: color[:3]}.get(color[3], color)
 
 
 def _field(path: Path, table: Mapping[str, object], key: str, kind: type[_Value]) -> _Value:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from components.data_gate.checks import check_record, record_digest, repeated
+from components.data_gate.checks import check_record, record_digest
 from components.data_gate.report import Source
 from components.dataset.examination import measures
 from components.dataset.examination.findings import Finding
+from components.dataset.examination.repeats import repeated
+from components.dataset.limits import Limits
 from components.storage import paths
 from schemas import Dataset
 
@@ -21,13 +23,18 @@ _DIGEST_BITS = 128
 
 
 def examine_all(
-    splits: dict[str, str], dataset: Dataset, folder: str, beam_options: Sequence[str]
+    splits: dict[str, str],
+    dataset: Dataset,
+    limits: Limits,
+    folder: str,
+    beam_options: Sequence[str],
 ) -> tuple[list[Finding], tuple[Source, ...]]:
     """Examines every record once.
 
     Args:
         splits: folder of the gzipped TFRecords by split, as `components.example_gen` writes them.
         dataset: classes and ignore label.
+        limits: of what is decoded.
         folder: what the workers find is written to `findings` and `sums` there.
         beam_options: of the Beam pipeline.
 
@@ -47,7 +54,7 @@ def examine_all(
                 os.path.join(splits[split], "*" if span < 0 else f"span-{span}-*")
             )
             | f"Check[{split}][{span}]"
-            >> beam.ParDo(_CheckRecord(split, span, dataset)).with_outputs(
+            >> beam.ParDo(_CheckRecord(split, span, dataset, limits)).with_outputs(
                 "sums", "places", main="findings"
             )
             for split in splits
@@ -88,12 +95,14 @@ def _span(name: str) -> int:
 class _CheckRecord(beam.DoFn):
     """Serialized record to findings, sums, and what names and pictures are known by."""
 
-    def __init__(self, split: str, span: int, dataset: Dataset):
-        self._split, self._span = split, span
+    def __init__(self, split: str, span: int, dataset: Dataset, limits: Limits):
+        self._split, self._span, self._limits = split, span, limits
         self._num_classes, self._ignore_label = dataset.num_classes, dataset.ignore_label
 
     def process(self, serialized: bytes):
-        checked = check_record(serialized, self._split, self._num_classes, self._ignore_label)
+        checked = check_record(
+            serialized, self._split, self._num_classes, self._ignore_label, self._limits
+        )
         source = "" if self._span < 0 else f"span-{self._span}/"
         sums = checked.measures, record_digest(serialized)
         yield beam.pvalue.TaggedOutput("sums", ((self._split, self._span), sums))

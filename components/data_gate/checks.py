@@ -2,16 +2,16 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
 
-from components.data_gate.measures import distances
 from components.data_gate.options import GateOptions
 from components.data_gate.report import Report
-from components.dataset.examination import findings
+from components.dataset.examination.distances import exceeded, skew
 from components.dataset.examination.examine import examine_record
 from components.dataset.examination.findings import Finding
 from components.dataset.examination.measures import Measures
+from components.dataset.examination.repeats import picture_digest
 from components.dataset.example import Example
+from components.dataset.limits import DEFAULT, Limits
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,48 +27,29 @@ class CheckedRecord:
 
 
 def check_record(
-    serialized: bytes, split: str, num_classes: int, ignore_label: int
+    serialized: bytes,
+    split: str,
+    num_classes: int,
+    ignore_label: int,
+    limits: Limits = DEFAULT,
 ) -> CheckedRecord:
     """Everything wrong with one serialized `tf.train.Example`, and its measures.
 
     The picture and the mask are decoded by the very functions of the Transform graph, so that what
     passes here cannot fail there.
     """
-    examined = examine_record(Example.FromString(serialized), num_classes, ignore_label)
+    examined = examine_record(Example.FromString(serialized), num_classes, ignore_label, limits)
     return CheckedRecord(
         [Finding(split, examined.filename, *problem) for problem in examined.problems],
         examined.measures,
         examined.filename,
-        hashlib.sha256(examined.image or b"").hexdigest()[:32],
+        picture_digest(examined.image or b""),
     )
 
 
 def record_digest(serialized: bytes) -> int:
     """What a record adds to the digest of its source, 128 bits."""
     return int.from_bytes(hashlib.sha256(serialized).digest()[:16], "big")
-
-
-def repeated(places: Iterable[tuple[str, str]], what: str) -> list[Finding]:
-    """What it means that several records share a name or a picture.
-
-    Args:
-        places: split and filename of all records that share it.
-        what: "name" or "picture".
-    """
-    first, *others = sorted(places)
-    found = []
-    for split, filename in others:
-        if what == "picture" and filename == first[1]:
-            continue  # Said of the name already.
-        if split != first[0]:
-            detail = f"{first[0]} has the same {what}" + (
-                f", {first[1]}" if first[1] != filename else ""
-            )
-            found.append(Finding(split, filename, findings.IN_TWO_SPLITS, detail))
-        else:
-            detail = f"the same {what} as {first[1]}"
-            found.append(Finding(split, filename, findings.DUPLICATE, detail))
-    return found
 
 
 def drift(
@@ -91,11 +72,13 @@ def drift(
         ignore_label: of pixels that do not count.
     """
     total, newest = report.total(), report.sources[-1]
-    pairs = [("skew of the training against the validation split", total["train"], total["val"])]
+    limits = options.limits()
+    skewed = skew(total, num_classes, ignore_label, limits)
+    pairs = []
     if served and newest.digest not in {source.digest for source in served.sources}:
         old = served.total()
         of = f" of {newest.name}" if newest.name else ""
-        pairs += [
+        pairs = [
             (
                 f"drift of the {split} split{of} against the data behind the served model",
                 measures,
@@ -104,10 +87,9 @@ def drift(
             for split, measures in newest.splits.items()
             if split in old
         ]
-    limits = options.limits()
-    return tuple(
-        f"{what}: {name} distance {distance:.3f}, at most {limits[name]:g}"
+    drifted = [
+        line
         for what, new, other in pairs
-        for name, distance in distances(new, other, num_classes, ignore_label).items()
-        if distance > limits[name]
-    )
+        for line in exceeded(what, new, other, num_classes, ignore_label, limits)
+    ]
+    return (*skewed, *drifted)

@@ -16,13 +16,17 @@ from components.data_gate import report
 from components.data_gate.beam_pass import examine_all
 from components.data_gate.checks import drift
 from components.data_gate.options import GateOptions
+from components.dataset.examination.advice import describe_shared, shared_causes
 from components.dataset.examination.findings import (
     ACCEPTABLE,
+    CORRUPT,
+    MISSING_FEATURE,
     Finding,
     counts_by_cause,
     describe,
     split_problems,
 )
+from components.dataset.limits import Limits
 from components.errors import DataError
 from components.storage import paths
 
@@ -36,6 +40,8 @@ def DataGate(
     data_report: tfx.dsl.components.OutputArtifact[DataReport],
     dataset: tfx.dsl.components.Parameter[str],
     options: tfx.dsl.components.Parameter[str],
+    max_pixels: tfx.dsl.components.Parameter[int],
+    max_bytes: tfx.dsl.components.Parameter[int],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
     """Fails the run on schema anomalies and on records that are not fit for training.
@@ -60,6 +66,7 @@ def DataGate(
     found, sources = examine_all(
         {split: artifact_utils.get_split_uri([examples], split) for split in splits},
         description,
+        Limits(max_pixels, max_bytes),
         data_report.uri,
         runtime.current().beam_options["DataGate"],
     )
@@ -147,15 +154,27 @@ def _check_findings(
         logging.log(logging.ERROR if finding in refused else logging.DEBUG, "%s", finding)
     if refused:
         causes = sorted({finding.cause for finding in refused})
-        advice = "mend or remove these records"
+        shared = shared_causes(refused, _pictures(measured, found))
+        advice = "mend that, and see what remains" if shared else "mend or remove these records"
         if all(cause in ACCEPTABLE for cause in causes):
             advice += f", or accept them with --set 'gate.accept={json.dumps(causes)}'"
         raise DataError(
-            f"expected records fit for training; got {describe(refused, 'the log')}\n"
+            f"expected records fit for training; got {describe(refused, 'the log')}"
+            f"{describe_shared(shared)}\n"
             f"to fix, {advice}"
         )
     if found:
         logging.warning("Accepted: %s", counts_by_cause(found))
+
+
+def _pictures(measured: report.Report, found: list[Finding]) -> dict[str, int]:
+    """How many records each split has, those that cannot be decoded included."""
+    decoded = {split: measures.records for split, measures in measured.total().items()}
+    lost = (*CORRUPT, MISSING_FEATURE)
+    broken = {(f.split, f.filename) for f in found if f.cause in lost}
+    return {
+        split: count + sum(own == split for own, _ in broken) for split, count in decoded.items()
+    }
 
 
 def _anomalies(artifact) -> list[str]:

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from components.dataset.examination.distances import LIMITS
 from components.dataset.examination.findings import ACCEPTABLE
 from components.options import Options
 
@@ -23,14 +24,14 @@ class GateOptions(Options):
     on_drift: Literal["stop", "warn"] = "warn"
     """What to do where a distance below is exceeded."""
 
-    max_class_distance: _Distance = 0.1
+    max_class_distance: _Distance = LIMITS["class"]
     """Between the class pixels of the training split and those behind the served model
     (drift), or of the validation split (skew)."""
 
-    max_size_distance: _Distance = 0.2
+    max_size_distance: _Distance = LIMITS["size"]
     """The same for the longer side of the pictures."""
 
-    max_brightness_distance: _Distance = 0.2
+    max_brightness_distance: _Distance = LIMITS["brightness"]
     """The same for the mean of the pictures' RGB values."""
 
     @field_validator("accept")

@@ -1,9 +1,11 @@
 """The commands of `python -m components.dataset`: build and inspect."""
 
 import argparse
+import json
 import logging
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from absl import logging as absl_logging
@@ -13,6 +15,7 @@ import schemas
 from components import texts
 from components.dataset import records
 from components.dataset.building import build
+from components.dataset.examination.findings import Finding, counts_by_cause, describe
 from components.errors import ConfigError, DataError, exit_codes
 
 _DATA = Path("data")
@@ -127,11 +130,32 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
         for key, label in (("rewritten", "rewritten"), ("left_out", "left out")):
             for cause, count in described[key].items():
                 console.print(f"{'':<10} {count} {label}: {cause}", highlight=False)
+    if manifest["notes"]:
+        notes = [Finding(**note) for note in manifest["notes"]]
+        console.print(f"Look at    {describe(notes, 'the findings')}", markup=False)
+    for line in _gate_lines(manifest["gate"]):
+        console.print(line, markup=False, highlight=False)
+    not_taken = manifest["not_taken"]
+    if not_taken["count"]:
+        shown = texts.listed(not_taken["names"], not_taken["count"])
+        files = texts.counted(not_taken["count"], "file")
+        console.print(f"Not taken  {files} beside the pictures: {shown}", markup=False)
     if folder.with_name(f"{folder.name}.findings.json").exists():
         console.print(f"Findings   {folder}.findings.json", highlight=False, soft_wrap=True)
     console.print(f"Records    {folder}", highlight=False, soft_wrap=True)
     if dataset.licence:
         console.print(f"Licence    {dataset.licence}", highlight=False, soft_wrap=True)
+
+
+def _gate_lines(gate: dict) -> Iterator[str]:
+    """What the data gate will say of the records, for people."""
+    found = [Finding(**finding) for finding in gate["findings"]]
+    if found:
+        causes = json.dumps(list(counts_by_cause(found)))
+        yield f"Data gate  A run is going to stop at {describe(found, 'the manifest')}"
+        yield f"           Remove them, or accept them with --set 'gate.accept={causes}'"
+    for line in gate["skew"]:
+        yield f"Data gate  A run is going to warn of {line}"
 
 
 def _inspect(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Console) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from components import texts
 from components.dataset.example import Example
 from components.errors import DataError
 from components.storage import tfrecords
@@ -162,8 +163,8 @@ def check_split(folder: str | Path, pattern: str, split: str) -> None:
             _check_features(example, path)
     if empty:
         raise DataError(
-            f"expected at least one record in the {split} split; got {len(files)} empty file(s) "
-            f"in {folder}; to fix, convert the data again"
+            f"expected at least one record in the {split} split; got "
+            f"{texts.counted(len(files), 'empty file')} in {folder}; to fix, convert the data again"
         )
 
 

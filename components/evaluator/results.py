@@ -6,6 +6,7 @@ import os
 
 import tensorflow_model_analysis as tfma
 
+from components import texts
 from components.evaluator.options import ABOVE_CONSTANT, DEAD_CLASSES, FLOAT_NOISE
 
 _LISTED = 12
@@ -143,7 +144,9 @@ def _reasons(uri: str, candidate: Metrics) -> list[str]:
                 floor = threshold.value_threshold.lower_bound.value
                 reasons.append(f"{name} is {measured}, required is at least {floor:.4f}")
     if result.missing_slices:
-        reasons.append(f"{len(result.missing_slices)} slices of the thresholds hold no record")
+        reasons.append(
+            f"no record in {texts.counted(len(result.missing_slices), 'slice')} of the thresholds"
+        )
     if doubtful:
         doubtful[-1] += f"; {_WAY_OUT}"
     return [*reasons, *doubtful] or [f"the validation result in {os.path.basename(uri)} is not OK"]

@@ -15,6 +15,7 @@ from typing import Literal
 import keras
 import numpy as np
 
+from components import texts
 from components.errors import ConfigError
 from components.initial_weights.batch_norm import require_statistics
 from components.initial_weights.find import DEFAULT_CACHE, Found, find
@@ -166,7 +167,8 @@ def _check_same_network(
 
     raise ConfigError(
         f"initial_weights.source: expected a model of this network ({side(wanted)}); got one of "
-        f"{side(got)} in {checkpoint.source}, of which {len(differing)} variables do not fit; "
+        f"{side(got)} in {checkpoint.source}, of which "
+        f"{texts.counted(len(differing), 'variable')} do not fit; "
         "to fix, give model the options of that one, or take other weights"
     )
 

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 
+from components import texts
 from components.errors import ConfigError
 from components.storage import paths
 from models import DeepLabV3Plus
@@ -40,7 +41,7 @@ def load(model: DeepLabV3Plus, folder: str) -> str:
             report = load_checkpoint(model, os.path.join(local, PREFIX), scope=description["scope"])
         except ValueError as error:
             raise ConfigError(f"initial_weights: {error}") from error
-    return f"{len(report.loaded)} variables from {source}{reason(description)}"
+    return f"{texts.counted(len(report.loaded), 'variable')} from {source}{reason(description)}"
 
 
 def reason(description: dict) -> str:

@@ -26,13 +26,11 @@ SLICES = "slices"
 # Inputs and outputs. Names that end in `_bytes` travel as base64 in TF Serving's REST interface.
 IMAGE_BYTES = "image_bytes"  # string [B], JPEG, PNG, GIF or BMP files of any sizes
 MASK_BYTES = "mask_bytes"  # string [B], grey PNG of class ids, as large as the picture
-ERROR = "error"  # string [B], empty where the mask is there, else why it is not
+ERROR = "error"  # string [B], empty where the mask is there, else what was expected and what came
 EXAMPLES = "examples"  # string [B], serialized tf.train.Example with the official keys
 CONFUSION_MATRIX = "confusion_matrix"  # int64 [B, C * C], rows truth, columns prediction
 LABELS_OUT_OF_RANGE = "labels_out_of_range"  # int64 [B], pixels
 UNDECODABLE = "undecodable"  # int64 [B], 1 where the picture could not be decoded
-
-_NOT_DECODABLE = "expected a JPEG, PNG, GIF or BMP file; got bytes that cannot be decoded"
 
 
 class ServedModel(tf.Module):
@@ -84,14 +82,14 @@ class ServedModel(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)])
     def serve(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Picture files to masks at each picture's own size; a bad file does not fail its batch."""
+        """Picture files to masks, each as large as its picture is seen; none fails its batch."""
         features = self._transform({records.IMAGE: image_bytes[:, tf.newaxis]})
 
         def encode(inputs):
-            mask, size, original_size, is_decodable = inputs
+            mask, size, original_size, problem = inputs
             mask = tf.cast(mask[: size[0], : size[1], tf.newaxis], tf.uint8)
             mask = tf.image.resize(mask, tf.cast(original_size, tf.int32), method="nearest")
-            return tf.cond(is_decodable > 0, lambda: tf.io.encode_png(mask), lambda: b"")
+            return tf.cond(problem == "", lambda: tf.io.encode_png(mask), lambda: b"")
 
         masks = tf.map_fn(
             encode,
@@ -99,12 +97,11 @@ class ServedModel(tf.Module):
                 self._predict(features[preprocessing.IMAGE]),
                 features[preprocessing.SIZE],
                 features[preprocessing.ORIGINAL_SIZE],
-                features[preprocessing.IS_DECODABLE],
+                features[preprocessing.PROBLEM],
             ),
             fn_output_signature=tf.TensorSpec([], tf.string),
         )
-        error = tf.where(features[preprocessing.IS_DECODABLE] > 0, "", _NOT_DECODABLE)
-        return {MASK_BYTES: masks, ERROR: error}
+        return {MASK_BYTES: masks, ERROR: features[preprocessing.PROBLEM]}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -121,7 +118,7 @@ class ServedModel(tf.Module):
                 tf.cast(matrix, tf.int64), [-1, self._num_classes * self._num_classes]
             ),
             LABELS_OUT_OF_RANGE: tf.cast(out_of_range, tf.int64),
-            UNDECODABLE: 1 - features[preprocessing.IS_DECODABLE],
+            UNDECODABLE: tf.cast(features[preprocessing.PROBLEM] != "", tf.int64),
         }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])

@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 import google_crc32c
 
+from components import texts
+
 GZIP_ENDING = ".gz"
 """Of files that are gzipped; TensorFlow and Beam go by the name, too."""
 
@@ -70,7 +72,9 @@ def read(path: str | os.PathLike) -> Iterator[bytes]:
             try:
                 record = _next(file, place, end)
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                raise TFRecordError(f"it is cut off or damaged after {count} records") from error
+                raise TFRecordError(
+                    f"it is cut off or damaged after {texts.counted(count, 'record')}"
+                ) from error
             if record is None:
                 return
             yield record

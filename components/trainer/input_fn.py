@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from components import texts
 from components.errors import DataError
 from components.transform import preprocessing
 
@@ -29,7 +30,7 @@ def read_records(files: Sequence[str]) -> tf.data.Dataset:
     dataset = tf.data.TFRecordDataset(sorted(files), "GZIP") if files else None
     if dataset is None or next(iter(dataset), None) is None:
         raise DataError(
-            f"expected records to train on; got none in {len(files)} file(s); "
+            f"expected records to train on; got none in {texts.counted(len(files), 'file')}; "
             "to fix, check the file patterns of the splits"
         )
     return dataset
@@ -53,8 +54,8 @@ class TransformedRecords:
         """
         features = self._layer(tf.io.parse_example(serialized, self._spec))
         decodable = tf.debugging.assert_equal(
-            features[preprocessing.IS_DECODABLE],
-            tf.constant(1, tf.int64),
+            features[preprocessing.PROBLEM],
+            "",
             "a picture cannot be decoded; the data gate should have stopped it",
         )
         with tf.control_dependencies([] if decodable is None else [decodable]):

@@ -11,17 +11,19 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.dataset import records
-from components.dataset.examination.decoding import decode_image, decode_label
+from components.dataset.decoding.image import DAMAGED, decode_image, decode_label
+from components.dataset.limits import Limits
 
 # Outputs of the graph. B: batch, S: side of the canvas.
 IMAGE = "image"  # float32 [B, S, S, 3] in [-1, 1], padded with 0 (the mean pixel, 127.5)
 LABEL = "label"  # int64 [B, S, S], class ids, padded with the ignore label
 SIZE = "size"  # int64 [B, 2], height and width of the picture inside the canvas
-ORIGINAL_SIZE = "original_size"  # int64 [B, 2], height and width as encoded
-IS_DECODABLE = "is_decodable"  # int64 [B], 1 where the picture could be decoded
+ORIGINAL_SIZE = "original_size"  # int64 [B, 2], height and width of the picture, upright
+PROBLEM = "problem"  # string [B], why the picture could not be decoded; empty where it could
 STATISTICS = "statistics"  # int64 [B, C + 9], sums over the training split, the same in every row
 
 _PAD_PIXEL = 127.5
+_PIXELS_OF_A_STRIP = 2**20
 
 
 def normalise(image: tf.Tensor) -> tf.Tensor:
@@ -60,18 +62,33 @@ def _pad(pixels: tf.Tensor, size: tf.Tensor, canvas_size: int, value: float) -> 
 
 
 def channel_sums(image: tf.Tensor) -> tf.Tensor:
-    """int64 `[6]`: the sums of red, green and blue of a uint8 picture, then those of the squares.
-
-    They come from how often each value occurs: the values themselves as int64 took 1.2 GB for
-    a picture of 24 megapixels, and every copy of the graph computes them, needed or not.
-    """
-    channels = [tf.reshape(channel, [-1]) for channel in tf.unstack(image, axis=2)]
-    counts = tf.stack(
-        [tf.math.bincount(tf.cast(channel, tf.int32), minlength=256) for channel in channels]
-    )
+    """int64 `[6]`: the sums of red, green and blue of a uint8 picture, then of their squares."""
+    counts = tf.stack([_count(image[..., channel], 256) for channel in range(3)])
     values = tf.range(256, dtype=tf.int64)
-    weighted = tf.cast(counts, tf.int64) * values
+    weighted = counts * values
     return tf.concat([tf.reduce_sum(weighted, 1), tf.reduce_sum(weighted * values, 1)], 0)
+
+
+def _count(pixels: tf.Tensor, bins: int) -> tf.Tensor:
+    """int64 `[bins]`: how often each value of uint8 `[height, width]` occurs.
+
+    In strips: every copy of the graph counts, needed or not, and `bincount` wants 32-bit numbers,
+    of which a picture of 100 megapixels has 0.4 GB a channel.
+    """
+    rows = tf.maximum(1, _PIXELS_OF_A_STRIP // tf.maximum(1, tf.shape(pixels)[1]))
+
+    def add(start: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        strip = tf.cast(tf.reshape(pixels[start : start + rows], [-1]), tf.int32)
+        counted = tf.math.bincount(strip, minlength=bins, maxlength=bins)
+        return start + rows, total + tf.cast(counted, tf.int64)
+
+    _, total = tf.while_loop(
+        lambda start, total: start < tf.shape(pixels)[0],
+        add,
+        (0, tf.zeros([bins], tf.int64)),
+        parallel_iterations=1,
+    )
+    return total
 
 
 def _map_tolerant(function, encoded: tf.Tensor, fallback: tuple[tf.Tensor, ...]):
@@ -114,51 +131,54 @@ def preprocessing_fn(
 
     Args:
         inputs: the raw features; `image/encoded` and the mask are string `[B, 1]`.
-        custom_config: `canvas_size`, `num_classes`, `ignore_label`.
+        custom_config: `canvas_size`, `num_classes`, `ignore_label`; `limits` by option, see
+            `Limits`.
     """
     canvas_size = custom_config["canvas_size"]
     num_classes = custom_config["num_classes"]
     ignore_label = custom_config["ignore_label"]
+    limits = Limits(**custom_config.get("limits", {}))
 
     def prepare_image(file):
-        pixels = decode_image(file)
+        pixels, problem, _ = decode_image(file, limits)
         shrunk, size = _letterbox(pixels, canvas_size, "bilinear")
         canvas = normalise(_pad(shrunk, size, canvas_size, _PAD_PIXEL))
-        return canvas, size, tf.shape(pixels)[:2], channel_sums(pixels)
+        return canvas, size, tf.shape(pixels)[:2], channel_sums(pixels), problem
 
     def prepare_label(file):
-        pixels = decode_label(file)
+        pixels = decode_label(file, limits).pixels
         shrunk, size = _letterbox(pixels, canvas_size, "nearest")
         canvas = tf.cast(_pad(shrunk, size, canvas_size, float(ignore_label))[..., 0], tf.int64)
-        ids = tf.reshape(tf.cast(pixels, tf.int32), [-1])
-        counted = tf.where((ids < num_classes) & (ids != ignore_label), ids, num_classes)
-        return canvas, tf.cast(tf.math.bincount(counted, minlength=num_classes + 1), tf.int64)
+        return canvas, _count(pixels[..., 0], 256)
 
     one = tf.ones([2], tf.int32)
-    (image, size, original_size, sums), is_decodable = _map_tolerant(
+    (image, size, original_size, sums, problem), is_done = _map_tolerant(
         prepare_image,
         tf.reshape(inputs[records.IMAGE], [-1]),
-        (tf.zeros([canvas_size, canvas_size, 3]), one, one, tf.zeros([6], tf.int64)),
+        (tf.zeros([canvas_size, canvas_size, 3]), one, one, tf.zeros([6], tf.int64), ""),
     )
     (label, histogram), _ = _map_tolerant(
         prepare_label,
         tf.reshape(inputs[records.LABEL], [-1]),
         (
             tf.fill([canvas_size, canvas_size], tf.constant(ignore_label, tf.int64)),
-            tf.zeros([num_classes + 1], tf.int64),
+            tf.zeros([256], tf.int64),
         ),
     )
+    is_class = tf.constant([label != ignore_label for label in range(num_classes)], tf.int64)
+    counted = histogram[:, :num_classes] * is_class
+    ignored = tf.reduce_sum(histogram, 1, keepdims=True) - tf.reduce_sum(counted, 1, keepdims=True)
     pixels = tf.cast(tf.reduce_prod(original_size, axis=1, keepdims=True), tf.int64)
     one_each = tf.ones_like(pixels)
     statistics = tft.sum(
-        tf.concat([histogram, sums, pixels, one_each], axis=1), reduce_instance_dims=False
+        tf.concat([counted, ignored, sums, pixels, one_each], axis=1), reduce_instance_dims=False
     )
     return {
         IMAGE: image,
         LABEL: label,
         SIZE: tf.cast(size, tf.int64),
         ORIGINAL_SIZE: tf.cast(original_size, tf.int64),
-        IS_DECODABLE: tf.cast(is_decodable, tf.int64),
+        PROBLEM: tf.where(is_done, problem, DAMAGED),
         STATISTICS: tf.tile(statistics[None], [tf.shape(image)[0], 1]),
     }
 

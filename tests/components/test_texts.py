@@ -33,3 +33,11 @@ def test_one_of_a_kind_has_no_s(count, expected):
 def test_a_share_is_nothing_only_where_it_is(share, digits, expected):
     assert texts.percent(share, digits) == expected
     assert texts.percent(share, digits, unit="") == expected.removesuffix(" %")
+
+
+def test_lists_end_where_they_would_be_long():
+    names = [str(i) for i in range(9)]
+    assert texts.listed(names[:8]) == "0, 1, 2, 3, 4, 5, 6, 7"
+    assert texts.listed(names) == "0, 1, 2, 3, 4, 5, 6, 7 and 1 more"
+    assert texts.listed(names, limit=2) == "0, 1 and 7 more"
+    assert texts.listed(names[:2], 20) == "0, 1 and 18 more"

@@ -98,6 +98,18 @@ def test_palette_colors_every_label(name):
     assert tuple(palette[255]) == schemas.IGNORE_COLOR
 
 
+@pytest.mark.parametrize(
+    "near", [schemas.IGNORE_COLOR, (224, 224, 191), (230, 220, 190)], ids=["same", "1 off", "near"]
+)
+@pytest.mark.parametrize("more", [(), ((0, 0, 0), (255, 255, 255), (0, 255, 0), (255, 0, 255))])
+def test_what_is_ignored_is_drawn_unlike_every_class(near, more):
+    classes = tuple(ClassInfo(i, str(i), color) for i, color in enumerate((near, (0, 0, 9), *more)))
+    made = Dataset(name="own", title="Own", ignore_label=255, classes=classes)
+    ignored, colors = np.array(made.palette[255]), np.array([info.color for info in classes])
+    assert np.linalg.norm(colors - ignored, axis=1).min() > 64
+    assert len(set(made.palette[len(classes) :])) == 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_schema_makes_every_official_key_dense_and_required(name):
     schema = text_format.Parse(schemas.schema_text(name), schema_pb2.Schema())
@@ -141,7 +153,44 @@ def test_a_single_class_is_refused():
         dataset(ids=(0,), names=("background",))
 
 
-@pytest.mark.parametrize("names", [("thing", "thing"), ("background", " ")])
+@pytest.mark.parametrize(
+    ("count", "ignore_label", "message"),
+    [
+        (
+            300,
+            255,
+            "at most 256 classes with ids 0 to 255, .*; or 255 and an ignore_label of 255; got",
+        ),
+        (257, 0, "at most 256 classes .*; got 257 classes; to fix, merge classes"),
+        (256, 255, r"an ignore_label of 0, for 256 classes leave no other .*; got 255; to fix, "),
+    ],
+)
+def test_more_classes_than_a_byte_has_ids_for_are_refused(count, ignore_label, message):
+    names = tuple(map(str, range(count)))
+    with pytest.raises(DatasetError, match=message) as caught:
+        dataset(tuple(range(count)), names, ignore_label)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("count", "ignore_label"), [(256, 0), (255, 255), (255, 0)])
+def test_as_many_classes_as_a_byte_has_ids_for_are_taken(count, ignore_label):
+    made = dataset(tuple(range(count)), tuple(map(str, range(count))), ignore_label)
+    assert np.uint8(made.palette).shape == (256, 3)
+
+
+def test_all_that_is_wrong_with_the_classes_is_said_at_once():
+    with pytest.raises(DatasetError) as caught:
+        dataset(ids=(0, 2), names=("thing", "thing"), ignore_label=300)
+    ids, first, second, ignored = str(caught.value).splitlines()
+    assert "ids 0, 1, 2, … in this order; got ids [0, 2]" in ids
+    assert "'thing' for class 0, and 2 times in all" in first and "rename class 2" in second
+    assert "[2, 255], where no class is; got 300" in ignored
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("thing", "thing"), ("background", " "), ("e\u0301t\u00e9", "\u00e9te\u0301"), ("a", "a ")],
+)
 def test_names_have_to_be_unique_and_not_blank(names):
     with pytest.raises(DatasetError, match="expected a name of its own for each class"):
         dataset(names=names)

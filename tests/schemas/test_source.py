@@ -67,6 +67,49 @@ def test_the_rendered_sample_has_no_pictures_elsewhere():
 
 
 @pytest.mark.parametrize(
+    ("text", "color"),
+    [
+        ("#ff00ff", (255, 0, 255)),
+        ("#ff00ffff", (255, 0, 255)),
+        ("#FF00FF80", (255, 0, 255, 128)),
+        ("#00000000", (0, 0, 0, 0)),
+        ("#ff00ff00", (0, 0, 0, 0)),
+    ],
+)
+def test_an_ignored_colour_may_be_transparent_and_what_is_not_seen_is_one_colour(
+    tmp_path, text, color
+):
+    made = read(tmp_path, GOOD.replace("#ff00ff", text))
+    assert made.source.ignore_colors == (color,)
+    assert schemas.from_json(schemas.to_json(made)) == made
+
+
+def test_names_are_composed_in_one_way(tmp_path):
+    made = read(tmp_path, GOOD.replace('"thing"', '"a\u0308hre"'))
+    assert made.class_names == ("nothing", "\u00e4hre")
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path):
+    text = GOOD.replace("= 255", "= 999").replace('"Ours."', "3").replace('"thing"', '"nothing"')
+    text = text.replace('"#ff00ff"', '"pink"').replace('"images/val/*"', '"images/val"')
+    with pytest.raises(DatasetError) as caught:
+        read(tmp_path, text)
+    for line, part in zip(
+        str(caught.value).splitlines(),
+        (
+            "expected licence of type str; got 3",
+            "with one star for the picture's name; got 'images/val'",
+            "expected a color such as '#1a2b3c'; got 'pink'",
+            "got 'nothing' for class 0",
+            "got 'nothing' for class 1",
+            "where no class is; got 999",
+        ),
+        strict=True,
+    ):
+        assert part in line and "; to fix, " in line and str(tmp_path) in line
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("[source]", "[sauce]", "expected only .* in the file; got sauce|sauce"),
@@ -74,6 +117,8 @@ def test_the_rendered_sample_has_no_pictures_elsewhere():
         ('masks = "colors"', 'mask = "colors"', "in source; got mask"),
         ('["#ff00ff"]', '["pink"]', "expected a color such as"),
         ('["#ff00ff"]', '["#00ff00"]', "#00ff00 several times"),
+        ('["#ff00ff"]', '["#0000"]', "expected a color such as"),
+        ('["#ff00ff"]', '["#01020300", "#00000000"]', "#00000000 several times"),
         ("[source.splits.val]", "[source.splits.test]", "with train and val; got train, test"),
         ('"images/val/*"', '"images/val"', "with one star .*; got 'images/val'"),
         ('"images/val/*"', "3", "expected images to be a text or a list of texts; got 3"),

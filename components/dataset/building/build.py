@@ -71,7 +71,9 @@ def build(
     digest = origin(layout, splits, {}, on_error, shards)
     if records.is_current(folder, digest):
         logging.info("%s has these records already", folder)
-        return json.loads((folder / folders.MANIFEST).read_text())
+        # What lies beside the pictures does not make the records others, but may be new.
+        manifest = json.loads((folder / folders.MANIFEST).read_text())
+        return manifest | {"not_taken": layout.not_taken(splits)}
     # Imported here: TensorFlow and Beam take ten seconds, and what is wrong is said before.
     from components.dataset.building import conversion
 

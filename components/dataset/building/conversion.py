@@ -20,7 +20,10 @@ from components import texts
 from components.dataset.building.layout import Layout, Pair, overlaps
 from components.dataset.building.shards import Shard, Written, write_shard, written_from_json
 from components.dataset.examination import findings
+from components.dataset.examination.advice import describe_shared, shared_causes
+from components.dataset.examination.distances import skew
 from components.dataset.examination.findings import Finding
+from components.dataset.examination.repeats import repeats
 from components.errors import ConfigError, DataError
 from components.storage import folders
 from schemas import Dataset
@@ -69,6 +72,7 @@ def convert(
     for split in names:
         pairs[split], missing = layout.pairs(split, (limits or {}).get(split, 0))
         found += missing
+    pictures = {split: len(own) for split, own in pairs.items()}
     pairs, shared = overlaps(dataset, pairs)
     found += shared
     report = folder.with_name(f"{folder.name}.findings.json")
@@ -76,6 +80,7 @@ def convert(
         splits = _write(dataset, pairs, unfinished, shards, beam_args)
         for split in splits.values():
             found += split.findings
+        notes = [note for split in splits.values() for note in split.notes]
         whole = [
             problem
             for name, split in splits.items()
@@ -84,27 +89,33 @@ def convert(
                 name, split.measures.pixels_256, dataset.class_names, dataset.ignore_label
             )
         ]
-        _report(report, found + whole)
+        not_taken = layout.not_taken(names)
+        _report(report, found + whole, notes, not_taken)
+        shared = shared_causes(found, pictures)
         empty = [name for name, split in splits.items() if not split.measures.records]
         if whole or (found and (on_error == "fail" or empty)):
             total = sum(map(len, pairs.values()))
-            advice = (
-                "mend or remove them"
-                if on_error == "skip" or whole
-                else "mend or remove them, or leave them out with python -m components.dataset "
-                f"build {dataset.name} --on-error=skip"
-            )
             raise DataError(
                 f"expected {texts.counted(total, 'picture')} fit for training; got "
-                f"{findings.describe(whole + found, str(report))}\n"
-                f"to fix, {advice}; the list is in {report}"
+                f"{findings.describe(whole + found, str(report))}{describe_shared(shared)}\n"
+                f"to fix, {_advice(dataset, shared, whole, on_error)}; the list is in {report}"
             )
         manifest = {
             "source": source,
             "dataset": dataset.name,
             "splits": {name: _describe(split, dataset, found) for name, split in splits.items()},
+            "notes": [dataclasses.asdict(note) for note in notes],
+            "not_taken": not_taken,
+            "gate": _gate(splits, dataset),
         }
         (unfinished / folders.MANIFEST).write_text(json.dumps(manifest, indent=2))
+    if not_taken["count"]:
+        logging.info(
+            "Not taken, beside the pictures: %s",
+            texts.listed(not_taken["names"], not_taken["count"]),
+        )
+    if notes:
+        logging.info("To look at: %s", findings.describe(notes, str(report)))
     if found:
         left_out = sum(sum(each["left_out"].values()) for each in manifest["splits"].values())
         logging.info(
@@ -112,7 +123,21 @@ def convert(
             texts.counted(left_out, "picture"),
             findings.describe(found, str(report)),
         )
+        for line in shared:
+            logging.warning("Left out, though the cause is not in single files: %s", line)
     return manifest
+
+
+def _advice(dataset: Dataset, shared: list[str], whole: list[Finding], on_error: str) -> str:
+    """What is to be done; nothing is left out that a line of the description would mend."""
+    if shared:
+        return "mend that, and see what remains"
+    if on_error == "skip" or whole:
+        return "mend or remove them"
+    return (
+        "mend or remove them, or leave them out with python -m components.dataset "
+        f"build {dataset.name} --on-error=skip"
+    )
 
 
 def _check_apart(folder: Path, layout: Layout) -> None:
@@ -167,7 +192,8 @@ def _write(
         shard.summary.unlink()
     for split in splits.values():
         split.digests.sort()
-        split.findings.sort(key=lambda finding: finding.filename)
+        for found in (split.findings, split.notes):
+            found.sort(key=lambda finding: finding.filename)
     return splits
 
 
@@ -189,6 +215,24 @@ def _describe(split: Written, dataset: Dataset, found: list[Finding]) -> dict:
     }
 
 
+def _gate(splits: dict[str, Written], dataset: Dataset) -> dict:
+    """What the data gate is going to say of the records, in its words.
+
+    Returns:
+        `findings` that stop a run unless they are accepted, and the `skew` of the splits.
+    """
+    places = collections.defaultdict(list)
+    for name, split in splits.items():
+        for digest, filename in split.pictures:
+            places["picture", digest].append((name, filename))
+    measures = {name: split.measures for name, split in splits.items()}
+    found = repeats(places, list(splits), dataset)
+    return {
+        "findings": [dataclasses.asdict(finding) for finding in found],
+        "skew": skew(measures, dataset.num_classes, dataset.ignore_label),
+    }
+
+
 def _left_out(found: list[Finding]) -> dict[str, int]:
     """How many pictures of a split have no record, by all that is wrong with one.
 
@@ -202,14 +246,16 @@ def _left_out(found: list[Finding]) -> dict[str, int]:
     return dict(sorted(counted.items()))
 
 
-def _report(path: Path, found: list[Finding]) -> None:
+def _report(path: Path, found: list[Finding], notes: list[Finding], not_taken: dict) -> None:
     """Writes all findings with their counts; removes those of an earlier attempt."""
-    if not found:
+    if not found and not notes:
         path.unlink(missing_ok=True)
         return
     content = {
         "counts": findings.counts_by_cause(found),
         "findings": [dataclasses.asdict(finding) for finding in found],
+        "notes": [dataclasses.asdict(note) for note in notes],
+        "not_taken": not_taken,
     }
     new = path.with_name(f".{path.name}")
     try:

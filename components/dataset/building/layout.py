@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.dataset.building.patterns import Pattern
+from components import texts
+from components.dataset.building.patterns import Pattern, composed, existing_path
 from components.dataset.examination.findings import (
     DUPLICATE,
     IN_TWO_SPLITS,
@@ -17,6 +18,8 @@ from components.dataset.examination.findings import (
 from components.errors import DataError
 from components.storage import folders
 from schemas import Dataset, Split
+
+_NAMED = 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,15 +63,18 @@ class Layout:
             listed = [name for pattern in images for name in pattern.names()]
             if not limit:
                 findings += [
-                    Finding(split, name, MISSING_PICTURE, "a mask has no picture of its name")
+                    Finding(split, name, MISSING_PICTURE, _no_picture(name, images))
                     for name in self._orphans(split, masks, set(listed))
                 ]
         without = set(self._read(described.without))
         names = sorted(name for name in listed if name not in without)[: limit or None]
         if not names:
+            others = sum(len(pattern.others()) for pattern in images)
             raise DataError(
                 f"expected pictures of the {split} split at "
-                f"{' or '.join(str(pattern) for pattern in images)}; got none; to fix, put them "
+                f"{' or '.join(str(pattern) for pattern in images)}; got none"
+                + (f" but {texts.counted(others, 'other file')}" if others else "")
+                + "; to fix, put them "
                 f"there, or correct the dataset.toml of {self.dataset.name}"
             )
         pairs: dict[str, Pair] = {}
@@ -79,15 +85,13 @@ class Layout:
             found = next((files for pattern in images if (files := pattern.files(name))), [])
             labels = next((files for pattern in masks if (files := pattern.files(name))), [])
             if not found:
-                places = " or ".join(pattern.place(name) for pattern in images)
-                findings.append(Finding(split, name, MISSING_PICTURE, f"expected a file {places}"))
+                findings.append(Finding(split, name, MISSING_PICTURE, _expected(name, images)))
             elif not labels:
-                places = " or ".join(pattern.place(name) for pattern in masks)
-                findings.append(Finding(split, name, MISSING_MASK, f"expected a file {places}"))
+                findings.append(Finding(split, name, MISSING_MASK, _expected(name, masks)))
             else:
                 pairs[name] = Pair(name, found[0], labels[0])
                 findings += [
-                    Finding(split, name, DUPLICATE, f"{path} beside {files[0]}")
+                    Finding(split, name, DUPLICATE, _beside(path, files[0]))
                     for files in (found, labels)
                     for path in files[1:]
                 ]
@@ -110,6 +114,35 @@ class Layout:
             for name in orphans
             if any(not taken.issuperset(mask.files(name)) for mask in masks)
         )
+
+    def not_taken(self, splits: Sequence[str]) -> dict:
+        """Files beside the pictures of some splits that neither a pattern nor a list takes.
+
+        Returns:
+            `count`, and the first `names`, as paths below the root that they are in.
+
+        Raises:
+            DataError: see `pairs`.
+        """
+        described = self.dataset.source.splits
+        beside = {
+            path
+            for split in splits
+            for pattern in self._existing(described[split].images)
+            for path in pattern.others()
+        }
+        if beside:
+            for split in described.values():
+                for pattern in self._existing((*split.images, *split.masks)):
+                    beside -= {path for name in pattern.names() for path in pattern.files(name)}
+                for path in (*split.names, *split.without):
+                    with contextlib.suppress(MissingError):
+                        beside.discard(str(self.find(path)))
+        names = []
+        for path in sorted(beside)[:_NAMED]:
+            root = next(root for root in self.roots if Path(path).is_relative_to(root))
+            names.append(os.fsencode(os.path.relpath(path, root)).decode(errors="replace"))
+        return {"count": len(beside), "names": names}
 
     def _existing(self, patterns: Sequence[str]) -> list[Pattern]:
         """The patterns whose folders are there: not every split need be."""
@@ -156,7 +189,7 @@ class Layout:
                     f"expected a text file in UTF-8 with the names of pictures; got {found} "
                     f"({getattr(error, 'strerror', None) or error}); to fix, write it anew"
                 ) from error
-            names += [line.strip() for line in lines if line.strip()]
+            names += [composed(line.strip()) for line in lines if line.strip()]
         return names
 
     def find(self, path: str) -> Path:
@@ -166,8 +199,8 @@ class Layout:
             DataError: none has, or a root cannot be read.
         """
         for root in self.roots:
-            if folders.mode(root / path):
-                return root / path
+            if found := existing_path(root, path):
+                return found
         raise MissingError(
             f"expected {path} in {' or '.join(map(str, self.roots))}; got no such file; to fix, "
             f"give the folder of a complete {self.dataset.title}"
@@ -176,6 +209,34 @@ class Layout:
 
 class MissingError(DataError):
     """A file or folder of the data set is in none of the roots."""
+
+
+# === What findings say ===
+
+
+def _expected(name: str, patterns: Sequence[Pattern]) -> str:
+    detail = f"expected a file {' or '.join(pattern.place(name) for pattern in patterns)}"
+    other = next((path for pattern in patterns if (path := pattern.of_other_case(name))), "")
+    return (
+        f"{detail}; {other} differs in small and large letters, so rename one" if other else detail
+    )
+
+
+def _no_picture(name: str, images: Sequence[Pattern]) -> str:
+    detail = "a mask has no picture of its name"
+    for pattern in images:
+        if other := pattern.of_other_case(name):
+            return f"{detail}; {other} differs in small and large letters, so rename one"
+        if other := pattern.of_other_kind(name):
+            return f"{detail}; {other} is of no kind that is taken, so convert it"
+    return detail
+
+
+def _beside(path: str, first: str) -> str:
+    detail = f"{path} beside {first}"
+    if composed(path) == composed(first):
+        detail += "; the names differ only in how letters are composed, so remove one"
+    return detail
 
 
 def find_layout(dataset: Dataset, folder: Path) -> Layout | None:
@@ -203,7 +264,8 @@ def find_layout(dataset: Dataset, folder: Path) -> Layout | None:
     for split in dataset.source.splits.values():
         for pattern in split.images:
             inner = pattern.partition("*")[0].rpartition("/")[0]
-            if inner and any(folders.is_folder(root / inner) for root in roots):
+            places = [place for root in roots if (place := existing_path(root, inner))]
+            if inner and any(map(folders.is_folder, places)):
                 return layout
             if not inner and roots and Pattern(pattern, layout.find).names():
                 return layout

@@ -7,15 +7,36 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from components import texts
+from components.dataset.building.mask_colors import ids_of_colors
+from components.dataset.building.mask_kinds import (
+    BITS_PER_SAMPLE,
+    ORIENTATION,
+    SAMPLE_FORMAT,
+    SIGNED,
+    check_keeps,
+    tiff_tags,
+)
 from components.dataset.building.picture_files import ProblemError, opened
 from components.dataset.examination import findings
 from components.dataset.examination.image_files import PNG, png_bits, png_chunks
 from schemas import Dataset
 
+_STORED = {
+    2: np.fliplr,
+    3: lambda label_HW: np.rot90(label_HW, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: np.rot90,  # Against the clock.
+    7: lambda label_HW: np.rot90(np.transpose(label_HW), 2),
+    8: lambda label_HW: np.rot90(label_HW, -1),
+}
+"""From an upright mask back to how it is stored, by EXIF's number."""
+
 
 def record_mask(encoded: bytes, path: str, dataset: Dataset) -> bytes:
     """The mask as it goes into a record: a grey PNG of 8 bits that holds the class ids.
+
+    As it is stored: a TIFF or PNG that says how it is to be turned is not turned.
 
     Args:
         encoded: the mask's file.
@@ -25,65 +46,71 @@ def record_mask(encoded: bytes, path: str, dataset: Dataset) -> bytes:
     Raises:
         ProblemError: it holds no class ids, or such as have no place in 8 bits.
     """
-    if path.endswith(".mat"):
+    if path.lower().endswith(".mat"):
         return _encode(_read_sbd(encoded))
     with opened(encoded, findings.CORRUPT_MASK) as image:
-        if image.format in ("JPEG", "MPO", "WEBP"):
-            raise ProblemError(
-                findings.UNSUITABLE_MASK,
-                f"expected a lossless file such as PNG, got {image.format}, which changes ids",
-            )
+        check_keeps(image, encoded, dataset.source.masks)
         if dataset.source.masks == "colors":
-            return _encode(_ids_of_colors(image, dataset))
-        bits = png_bits(encoded) if image.format == "PNG" and image.mode in ("P", "L") else 0
-        if bits == 8:
+            return _encode(ids_of_colors(image, encoded, dataset))
+        if image.format == "PNG" and image.mode in ("P", "L") and png_bits(encoded) == 8:
             return _grey_png(encoded)
-        label_HW = _ids(image)
-        if bits and image.mode == "L":
-            # Pillow spreads what fewer bits hold over 0 to 255.
-            label_HW = label_HW // (255 // (2**bits - 1))
-    if label_HW.max() > 255:
-        raise ProblemError(findings.OUT_OF_RANGE, f"got {label_HW.max()} in a 16-bit mask")
+        label_HW = _ids(image, encoded)
+    if label_HW.min() < 0 or label_HW.max() > 255:
+        wrong = label_HW[(label_HW < 0) | (label_HW > 255)]
+        raise ProblemError(*findings.out_of_range("0-255", np.unique(wrong).tolist()))
     return _encode(label_HW.astype(np.uint8))
 
 
-def _ids(image: Image.Image) -> np.ndarray:
-    """Of a palette mask the indices, not the colours."""
-    if image.mode == "1":
-        return np.asarray(image).astype(np.uint8)
-    if image.mode in ("P", "L") or image.mode.startswith("I;16"):
-        return np.asarray(image)
-    if image.mode == "I":
+def _ids(image: Image.Image, encoded: bytes) -> np.ndarray:
+    """Class ids `[height, width]` as stored, not turned; of a palette the indices.
+
+    Raises:
+        ProblemError: it holds something else.
+    """
+    bits, is_signed, orientation = 8, False, None
+    if image.format == "PNG":
+        bits = png_bits(encoded)
+    elif image.format == "TIFF":
+        tags = tiff_tags(encoded)
+        bits = tags.get(BITS_PER_SAMPLE, (1,))[0]
+        is_signed = tags.get(SAMPLE_FORMAT, (1,))[0] == SIGNED
+        orientation = tags.get(ORIENTATION)
+    if image.mode in ("LA", "PA") and bits == 8:
+        if image.getchannel("A").getextrema()[0] < 255:
+            raise _no_ids(f"mode {image.mode} with pixels that are not opaque")
+        label_HW = np.asarray(image.getchannel(0))
+    elif image.mode in ("1", "P", "L", "I") or image.mode.startswith("I;16"):
         label_HW = np.asarray(image)
-        if 0 <= label_HW.min() and label_HW.max() <= 0xFFFF:
-            return label_HW.astype(np.uint16)
-    raise ProblemError(
-        findings.UNSUITABLE_MASK,
-        f"expected one channel of class ids, got mode {image.mode}; if the mask shows the classes' "
-        'colours, set masks = "colors" in dataset.toml',
+    else:
+        raise _no_ids(f"mode {image.mode}")
+    if image.mode == "1":
+        label_HW = label_HW.astype(np.uint8)
+    elif image.mode == "L" and bits < 8:
+        # Pillow spreads what fewer bits hold over 0 to 255.
+        label_HW = label_HW // (255 // (2**bits - 1))
+    elif image.mode == "L" and is_signed:
+        label_HW = label_HW.view(np.int8)
+    return _as_stored(label_HW, image, orientation)
+
+
+def _as_stored(label_HW: np.ndarray, image: Image.Image, orientation: int | None) -> np.ndarray:
+    """Undoes what Pillow does to a TIFF that says how it lies, and to no other file.
+
+    Picture and mask are turned together, by who sees both.
+    """
+    was_turned = orientation in _STORED and ORIENTATION not in image.getexif()
+    return _STORED[orientation](label_HW) if was_turned else label_HW
+
+
+def _no_ids(got: str) -> ProblemError:
+    hint = (
+        ""
+        if got.startswith("mode F")
+        else '; if the mask shows the classes\' colours, set masks = "colors" in dataset.toml'
     )
-
-
-def _ids_of_colors(image: Image.Image, dataset: Dataset) -> np.ndarray:
-    """Class ids of a mask in the classes' colours."""
-    rgb_HW3 = np.asarray(image.convert("RGB"), np.uint32)
-    packed_HW = rgb_HW3[..., 0] << 16 | rgb_HW3[..., 1] << 8 | rgb_HW3[..., 2]
-    ids = {_packed(info.color): info.id for info in dataset.classes}
-    ids |= {_packed(color): dataset.ignore_label for color in dataset.source.ignore_colors}
-    present, place_HW = np.unique(packed_HW, return_inverse=True)
-    unknown = [int(color) for color in present if int(color) not in ids]
-    if unknown:
-        raise ProblemError(
-            findings.UNKNOWN_COLOR,
-            f"expected the colours in dataset.toml, got {texts.counted(len(unknown), 'other')}: "
-            + ", ".join(f"#{color:06x}" for color in unknown[:5]),
-        )
-    table = np.array([ids[int(color)] for color in present], np.uint8)
-    return table[place_HW.reshape(packed_HW.shape)]
-
-
-def _packed(color: tuple[int, int, int]) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]
+    return ProblemError(
+        findings.UNSUITABLE_MASK, f"expected one channel of class ids, got {got}{hint}"
+    )
 
 
 def _read_sbd(encoded: bytes) -> np.ndarray:

@@ -5,10 +5,20 @@ import hashlib
 
 from components.dataset.building.layout import Pair
 from components.dataset.building.mask_files import record_mask
-from components.dataset.building.picture_files import Picture, ProblemError, record_picture
+from components.dataset.building.picture_files import (
+    ProblemError,
+    as_png,
+    opened,
+    record_picture,
+    stored_orientation,
+    turned_upright,
+)
+from components.dataset.decoding.exif import UPRIGHT, turn_upright
+from components.dataset.decoding.image import decode_label
 from components.dataset.examination import findings
-from components.dataset.examination.examine import Examined, Problem, examine
+from components.dataset.examination.examine import Problem, examine
 from components.dataset.examination.measures import Measures
+from components.dataset.limits import DEFAULT
 from components.dataset.records import Record
 from schemas import Dataset
 
@@ -20,6 +30,8 @@ class Reading:
     record: Record | None
     problems: list[Problem]
     """Empty where there is a record."""
+    notes: tuple[Problem, ...]
+    """What a person should look at, record or not."""
     measures: Measures
     rewritten: str
     """Why the picture's file was written anew; empty where it went through as it is."""
@@ -36,7 +48,7 @@ def read_pair(pair: Pair, dataset: Dataset) -> Reading:
     """
     problems: list[Problem] = []
     digest = hashlib.sha256()
-    image = label = None
+    image, label, label_turned_by = None, None, UPRIGHT
     try:
         encoded = _read_file(pair.image)
         digest.update(encoded)
@@ -46,13 +58,22 @@ def read_pair(pair: Pair, dataset: Dataset) -> Reading:
     try:
         encoded = _read_file(pair.label)
         digest.update(encoded)
-        label = record_mask(encoded, pair.label, dataset)
+        label, label_turned_by = _upright_mask(encoded, pair.label, dataset)
     except ProblemError as problem:
         problems.append(problem.args)
-    examined = examine(image and image.encoded, label, dataset.num_classes, dataset.ignore_label)
-    problems += _with_hint(examined, image)
+    examined = examine(
+        image and image.encoded,
+        label,
+        dataset.num_classes,
+        dataset.ignore_label,
+        turned_by=image.turned_by if image else UPRIGHT,
+        label_turned_by=label_turned_by,
+    )
+    problems += examined.problems
     record = None
     if not problems:
+        if examined.orientation not in (UPRIGHT, image.turned_by):
+            image = turned_upright(examined.image_HW3, examined.orientation)
         width, height = examined.size
         record = Record(
             filename=pair.name + image.ending,
@@ -65,6 +86,7 @@ def read_pair(pair: Pair, dataset: Dataset) -> Reading:
     return Reading(
         record=record,
         problems=problems,
+        notes=examined.notes,
         measures=examined.measures,
         rewritten=image.rewritten if image else "",
         digest=digest.hexdigest(),
@@ -82,12 +104,18 @@ def _read_file(path: str) -> bytes:
     return encoded
 
 
-def _with_hint(examined: Examined, image: Picture | None) -> list[Problem]:
-    """What the examination found, and what only its file explains."""
-    if image is None or not image.rewritten or examined.label_size != image.stored_size:
-        return list(examined.problems)
-    hint = "; the mask fits the picture before it is turned upright, so remove its EXIF tag"
-    return [
-        (cause, detail + hint if cause == findings.OTHER_SIZE else detail)
-        for cause, detail in examined.problems
-    ]
+def _upright_mask(encoded: bytes, path: str, dataset: Dataset) -> tuple[bytes, int]:
+    """The mask as it goes into a record, and how its file lay.
+
+    Raises:
+        ProblemError: see `record_mask`.
+    """
+    label = record_mask(encoded, path, dataset)
+    if path.endswith(".mat"):
+        return label, UPRIGHT
+    with opened(encoded, findings.CORRUPT_MASK) as image:
+        turned_by = stored_orientation(image, encoded)
+    if turned_by != UPRIGHT:
+        stored_HW1 = decode_label(label, DEFAULT).pixels
+        label = as_png(turn_upright(stored_HW1, turned_by).numpy()[..., 0])
+    return label, turned_by

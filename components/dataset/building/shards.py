@@ -16,6 +16,7 @@ from components.dataset.building.layout import Pair
 from components.dataset.building.pairs import read_pair
 from components.dataset.examination.findings import Finding
 from components.dataset.examination.measures import NOTHING, Measures, from_json
+from components.dataset.examination.repeats import picture_digest
 from components.storage import tfrecords
 from schemas import Dataset
 
@@ -42,8 +43,12 @@ class Written:
     measures: Measures = NOTHING
     sizes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     rewritten: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    pictures: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    """Of each record what its picture is known by, and its name."""
     digests: list[str] = dataclasses.field(default_factory=list)
     findings: list[Finding] = dataclasses.field(default_factory=list)
+    notes: list[Finding] = dataclasses.field(default_factory=list)
+    """What a person should look at, though it is in the records."""
     failure: str = ""
     """Why the file could not be written; empty where it is there."""
 
@@ -52,8 +57,10 @@ class Written:
         self.measures += other.measures
         self.sizes += other.sizes
         self.rewritten += other.rewritten
+        self.pictures += other.pictures
         self.digests += other.digests
         self.findings += other.findings
+        self.notes += other.notes
 
 
 def write_shard(shard: Shard, dataset: Dataset) -> None:
@@ -68,8 +75,12 @@ def write_shard(shard: Shard, dataset: Dataset) -> None:
                 ]
                 if reading.record is None:
                     continue
+                written.notes += [Finding(shard.split, pair.name, *note) for note in reading.notes]
                 digest.update(reading.digest.encode())
                 writer.write(reading.record.serialize())
+                written.pictures.append(
+                    (picture_digest(reading.record.image), reading.record.filename)
+                )
                 written.measures += reading.measures
                 written.sizes[texts.size(reading.record.width, reading.record.height)] += 1
                 if reading.rewritten:
@@ -86,7 +97,8 @@ def write_shard(shard: Shard, dataset: Dataset) -> None:
 def _to_json(written: Written) -> str:
     values = {field.name: getattr(written, field.name) for field in dataclasses.fields(written)}
     values["measures"] = written.measures.to_json()
-    values["findings"] = [dataclasses.asdict(finding) for finding in written.findings]
+    for key in ("findings", "notes"):
+        values[key] = [dataclasses.asdict(finding) for finding in values[key]]
     return json.dumps(values)
 
 
@@ -103,6 +115,6 @@ def written_from_json(line: str) -> Written:
             "measures": from_json(values["measures"]),
             "sizes": collections.Counter(values["sizes"]),
             "rewritten": collections.Counter(values["rewritten"]),
-            "findings": [Finding(**finding) for finding in values["findings"]],
         }
+        | {key: [Finding(**finding) for finding in values[key]] for key in ("findings", "notes")}
     )

@@ -4,7 +4,6 @@ Who builds records, the gate and the overview all use it, so that what one accep
 and what is wrong has the same words. It decodes both whole, by the decoders that train.
 """
 
-import collections
 import dataclasses
 from collections.abc import Callable
 
@@ -13,13 +12,16 @@ import tensorflow as tf
 
 from components import texts
 from components.dataset import records
+from components.dataset.decoding.exif import UPRIGHT
+from components.dataset.decoding.image import DAMAGED, Decoded, decode_image, decode_label
 from components.dataset.examination import findings, image_files
-from components.dataset.examination.decoding import decode_image, decode_label, reason
+from components.dataset.examination.jpeg_warnings import jpeg_warning
 from components.dataset.examination.measures import NOTHING, Measures, count_labels, measure
 from components.dataset.example import Example
+from components.dataset.limits import DEFAULT, Limits
 
-MAX_PIXELS = 100_000_000
-"""Larger pictures cost a step gigabytes."""
+_SIDEWAYS = 5
+"""EXIF orientations from here on exchange width and height."""
 
 Problem = tuple[str, str]
 """Cause, see `findings`, and detail."""
@@ -36,6 +38,10 @@ class Examined:
     """The mask's file."""
     problems: tuple[Problem, ...]
     """All that is wrong; empty where one can train with them."""
+    notes: tuple[Problem, ...]
+    """What a person should look at, though one can train with them."""
+    orientation: int
+    """How the picture's file lies, see `decoding.exif`; what follows is upright."""
     image_HW3: np.ndarray | None
     """RGB, uint8."""
     label_HW: np.ndarray | None
@@ -54,7 +60,9 @@ class Examined:
         return None if self.label_HW is None else _size(self.label_HW)
 
 
-def examine_record(example: Example, num_classes: int, ignore_label: int) -> Examined:
+def examine_record(
+    example: Example, num_classes: int, ignore_label: int, limits: Limits = DEFAULT
+) -> Examined:
     """Everything wrong with one record, and what it holds; see `examine`."""
     features = example.features.feature
 
@@ -68,7 +76,7 @@ def examine_record(example: Example, num_classes: int, ignore_label: int) -> Exa
         for key, encoded in ((records.IMAGE, image), (records.LABEL, label))
         if encoded is None
     ]
-    examined = examine(image, label, num_classes, ignore_label)
+    examined = examine(image, label, num_classes, ignore_label, limits)
     name = first(records.FILENAME) or b"(record without a name)"
     return dataclasses.replace(
         examined,
@@ -78,7 +86,13 @@ def examine_record(example: Example, num_classes: int, ignore_label: int) -> Exa
 
 
 def examine(
-    image: bytes | None, label: bytes | None, num_classes: int, ignore_label: int
+    image: bytes | None,
+    label: bytes | None,
+    num_classes: int,
+    ignore_label: int,
+    limits: Limits = DEFAULT,
+    turned_by: int = UPRIGHT,
+    label_turned_by: int = UPRIGHT,
 ) -> Examined:
     """Everything wrong with a picture and its mask, and what they hold.
 
@@ -87,23 +101,32 @@ def examine(
         label: a file of the mask; None likewise.
         num_classes: labels from 0 to this one are classes.
         ignore_label: of pixels that do not count.
+        limits: what is larger is not decoded.
+        turned_by: how the picture lay before its file was written anew, upright.
+        label_turned_by: the same of the mask.
     """
     image_HW3, label_HW, measures = None, None, NOTHING
+    orientation, label_orientation = turned_by, label_turned_by
     problems: list[Problem] = []
+    notes: list[Problem] = []
     if image is not None:
-        image_HW3, problem = _decoded(image, decode_image, findings.CORRUPT_PICTURE)
+        decoded, problem = _decoded(image, decode_image, limits, findings.CORRUPT_PICTURE)
+        if decoded is not None:
+            image_HW3 = decoded.pixels.numpy()
+            orientation = max(turned_by, int(decoded.orientation))
         problems += problem
     if label is not None:
-        label_HW1, problem = _decoded(label, decode_label, findings.CORRUPT_MASK)
-        if label_HW1 is not None and not image_files.holds_ids(label):
-            detail = f"expected an 8-bit grey PNG of class ids, got {image_files.kind(label)}"
-            problem = [(findings.UNSUITABLE_MASK, detail)]
-        elif label_HW1 is not None:
-            label_HW = label_HW1[..., 0]
+        decoded, problem = _decoded_mask(label, limits)
+        if decoded is not None:
+            label_orientation = max(label_turned_by, int(decoded.orientation))
+            problem = _mask_orientation_problems(label_orientation, orientation)
+            label_HW = None if problem else decoded.pixels.numpy()[..., 0]
         problems += problem
     if image_HW3 is not None and label_HW is not None:
         measures = measure(image_HW3, label_HW)
-        problems += _size_problems(_size(image_HW3), _size(label_HW))
+        problems += _size_problems(_size(image_HW3), _size(label_HW), orientation)
+        if label_orientation == UPRIGHT:
+            notes += _notes(_size(image_HW3), orientation)
     if label_HW is not None:
         pixels_256 = measures.pixels_256 if measures.records else count_labels(label_HW)
         problems += findings.label_problems(pixels_256, num_classes, ignore_label)
@@ -111,43 +134,80 @@ def examine(
         image=image,
         label=label,
         problems=tuple(problems),
+        notes=tuple(notes),
+        orientation=orientation,
         image_HW3=image_HW3,
         label_HW=label_HW,
         measures=measures,
     )
 
 
-def pixels_problem(width: int, height: int) -> str:
-    """What is wrong with a picture of this size; empty where nothing is."""
-    if width * height <= MAX_PIXELS:
-        return ""
-    return f"expected at most {MAX_PIXELS:,} pixels, got {texts.size(width, height)}"
-
-
 def _decoded(
-    encoded: bytes, decode: Callable[[bytes], tf.Tensor], corrupt: str
-) -> tuple[np.ndarray | None, list[Problem]]:
+    encoded: bytes, decode: Callable[[bytes, Limits], Decoded], limits: Limits, corrupt: str
+) -> tuple[Decoded | None, list[Problem]]:
     """The pixels, or what is wrong with the file."""
     try:
-        if encoded.startswith(image_files.PNG):
-            # TensorFlow says no more of a damaged PNG than that it is none.
-            collections.deque(image_files.png_chunks(encoded), maxlen=0)
-        pixels = decode(encoded).numpy()
-    except ValueError as error:
-        return None, [(corrupt, str(error))]
-    except tf.errors.OpError as error:
-        return None, [(corrupt, reason(error))]
-    problem = pixels_problem(*_size(pixels))
-    return (None, [(corrupt, problem)]) if problem else (pixels, [])
+        decoded = decode(encoded, limits)
+        problem = decoded.problem.numpy().decode()
+    except tf.errors.OpError:
+        decoded, problem = None, DAMAGED
+    if not problem and encoded.startswith(image_files.JPEG) and (warned := jpeg_warning(encoded)):
+        problem = f"{DAMAGED}: {warned}"
+    elif problem == DAMAGED and (detail := image_files.png_damage(encoded)):
+        # TensorFlow says no more of a damaged PNG than that it is none.
+        problem = f"{DAMAGED}: {detail}"
+    return (None, [(corrupt, problem)]) if problem else (decoded, [])
 
 
-def _size_problems(size: tuple[int, int], label_size: tuple[int, int]) -> list[Problem]:
+def _decoded_mask(label: bytes, limits: Limits) -> tuple[Decoded | None, list[Problem]]:
+    """The ids, or what is wrong with the file."""
+    if not image_files.holds_ids(label) and not image_files.is_cut_within_header(label):
+        detail = f"expected an 8-bit grey PNG of class ids, got {image_files.kind(label)}"
+        return None, [(findings.UNSUITABLE_MASK, detail)]
+    return _decoded(label, decode_label, limits, findings.CORRUPT_MASK)
+
+
+def _mask_orientation_problems(orientation: int, picture: int) -> list[Problem]:
+    """A mask is drawn on the picture as that is seen, or turned with it by the same EXIF tag.
+
+    Args:
+        orientation: how the mask's file lies, see `decoding.exif`.
+        picture: how the picture's does.
+    """
+    if orientation in (UPRIGHT, picture):
+        return []
+    detail = (
+        f"expected the EXIF orientation of its picture, {picture}, or none; got {orientation}; "
+        "turn the mask as the picture is seen, and remove its EXIF tag"
+    )
+    return [(findings.UNSUITABLE_MASK, detail)]
+
+
+def _size_problems(
+    size: tuple[int, int], label_size: tuple[int, int], orientation: int
+) -> list[Problem]:
     if size == label_size:
         return []
     detail = f"the picture is {texts.size(*size)}, the mask {texts.size(*label_size)}"
     if size == label_size[::-1]:
-        detail += "; the mask is transposed"
+        detail += (
+            "; the mask fits the picture before it is turned upright as its EXIF says: turn the "
+            "mask, too, or remove the tag"
+            if orientation >= _SIDEWAYS
+            else "; the mask is transposed"
+        )
     return [(findings.OTHER_SIZE, detail)]
+
+
+def _notes(size: tuple[int, int], orientation: int) -> list[Problem]:
+    """What the sizes cannot tell: whether a mask without EXIF was drawn on the picture as seen."""
+    if orientation == UPRIGHT or (orientation >= _SIDEWAYS and size[0] != size[1]):
+        return []
+    detail = (
+        f"its EXIF says orientation {orientation}, which leaves its size as it is; look whether "
+        "the mask shows the picture as it is seen"
+    )
+    return [(findings.TURNED, detail)]
 
 
 def _size(pixels: np.ndarray) -> tuple[int, int]:

@@ -22,6 +22,10 @@ ALL_IGNORED = "nothing to learn"
 DUPLICATE = "duplicate"
 IN_TWO_SPLITS = "in two splits"
 ONE_CLASS = "only one class"
+TURNED = "turned picture"
+
+CORRUPT = (CORRUPT_PICTURE, CORRUPT_MASK, UNSUITABLE_MASK)
+"""Of which nothing can be measured."""
 
 ACCEPTABLE = (ALL_IGNORED, DUPLICATE, IN_TWO_SPLITS, ONE_CLASS)
 """What one can train with in spite of it, if one says so; anything else would fail later."""
@@ -78,16 +82,27 @@ def label_problems(
     unknown = [label for label in present if label >= num_classes and label != ignore_label]
     problems = []
     if unknown:
-        problems.append(
-            (
-                OUT_OF_RANGE,
-                f"expected 0-{num_classes - 1} or {ignore_label} (ignore), got "
-                + ", ".join(map(str, unknown[:5])),
-            )
-        )
+        problems.append(out_of_range(f"0-{num_classes - 1} or {ignore_label} (ignore)", unknown))
     if present == [ignore_label]:
         problems.append((ALL_IGNORED, "every pixel has the ignore label"))
     return problems
+
+
+def out_of_range(expected: str, labels: Sequence[int]) -> tuple[str, str]:
+    """Cause and detail of labels that no class has; the first five are named."""
+    return OUT_OF_RANGE, f"expected {expected}, got {', '.join(map(str, labels[:5]))}"
+
+
+def unknown_colors(colors: Sequence[str]) -> tuple[str, str]:
+    """Cause and detail of colours, such as `#1a2b3c`, that are not declared; five are named."""
+    detail = f"expected the colours in dataset.toml, got {texts.counted(len(colors), 'other')}: "
+    detail += ", ".join(colors[:5])
+    if any(len(color) == len("#rrggbbaa") for color in colors):
+        detail += (
+            "; what is not opaque is a colour of eight digits, which ignore_colors has to name, or "
+            "save the mask without transparency"
+        )
+    return UNKNOWN_COLOR, detail
 
 
 def split_problems(

@@ -13,10 +13,13 @@ from PIL import Image
 
 from components import pictures, texts
 from components.dataset import records
+from components.dataset.decoding.image import decode_image
 from components.dataset.examination import findings
-from components.dataset.examination.decoding import decode_image
 from components.dataset.examination.examine import Examined, examine, examine_record
+from components.dataset.examination.findings import Finding
 from components.dataset.examination.measures import NOTHING, Measures, count_labels
+from components.dataset.examination.repeats import Place, picture_digest, repeats
+from components.dataset.limits import DEFAULT
 from components.dataset.overview.suspicions import (
     DOUBTFUL,
     GRAVE,
@@ -97,6 +100,8 @@ class Survey:
     """What the page shows, by split."""
 
     splits: dict[str, SplitSurvey]
+    repeats: tuple[Finding, ...] = ()
+    """Pictures and names that occur more than once."""
 
 
 def survey(
@@ -117,16 +122,24 @@ def survey(
         examples_per_split: how many pictures of each split to show.
         suspicious_limit: how many suspicious ones of each split to show; all are counted.
     """
-    return Survey(
-        {
-            name: _survey_split(name, files, dataset, examples_per_split, suspicious_limit)
-            for name, files in splits.items()
-        }
-    )
+    places: dict[tuple[str, str], list[Place]] = collections.defaultdict(list)
+    surveys = {
+        name: _survey_split(name, files, dataset, examples_per_split, suspicious_limit, places)
+        for name, files in splits.items()
+    }
+    found = repeats(places, list(splits), dataset)
+    for split, cause, _ in {(finding.split, finding.cause, finding.filename) for finding in found}:
+        surveys[split].reasons[cause] += 1
+    return Survey(surveys, tuple(found))
 
 
 def _survey_split(
-    name: str, files: list[str], dataset: Dataset, examples: int, suspicious_limit: int
+    name: str,
+    files: list[str],
+    dataset: Dataset,
+    examples: int,
+    suspicious_limit: int,
+    places: dict[tuple[str, str], list[Place]],
 ) -> SplitSurvey:
     split = SplitSurvey(files=len(files))
     sample = _Lowest(examples)
@@ -147,6 +160,9 @@ def _survey_split(
                 view = _View(found, suspicions(found, dataset), dataset)
                 split.records += 1
                 suspect(view)
+                places["name", found.filename].append((name, found.filename))
+                if found.image is not None:
+                    places["picture", picture_digest(found.image)].append((name, found.filename))
                 if found.measures.records:
                     _count(found, split)
                     sample.add((view.order,), view)
@@ -224,7 +240,7 @@ def _show(found: Examined, suspicions: list[Suspicion], dataset: Dataset) -> Sho
         small = pictures.thumbnail(Image.fromarray(found.image_HW3), THUMBNAIL_SIDE)
         image = _jpeg(small)
     if any(suspicion.reason == findings.UNSUITABLE_MASK for suspicion in suspicions):
-        mask = Image.fromarray(decode_image(found.label).numpy())
+        mask = Image.fromarray(decode_image(found.label, DEFAULT).pixels.numpy())
         label = pictures.encode(pictures.thumbnail(mask, THUMBNAIL_SIDE), "PNG")
     if found.label_HW is not None:
         small_label = pictures.thumbnail(

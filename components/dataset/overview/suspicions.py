@@ -39,6 +39,8 @@ GRAVE = {
     findings.OTHER_SIZE: "picture and mask differ in size",
     findings.OUT_OF_RANGE: "the mask holds labels that no class has",
     findings.ALL_IGNORED: "every pixel has the ignore label",
+    findings.IN_TWO_SPLITS: "the picture, or its name, is in another split too",
+    findings.DUPLICATE: "the picture, or its name, is there several times",
 }
 """What a run stops at, or would learn wrong from, gravest first, and what each means."""
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from components import texts
 from components.dataset.examination import findings
+from components.dataset.examination.distances import skew
+from components.dataset.examination.findings import Finding
 from components.dataset.overview import suspicions
 from components.dataset.overview.survey import SplitSurvey, Survey
 from schemas import Dataset
@@ -15,8 +17,6 @@ DOMINANT_SHARE = 0.8
 """From this share of the labelled pixels on, always answering this one class looks good."""
 MUCH_IGNORED_SHARE = 0.25
 """From this share of ignored pixels on, they may be meant to be a class."""
-NAMES_IN_A_SENTENCE = 8
-"""How many names or labels a sentence lists."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,16 +37,18 @@ def verdict(survey: Survey, dataset: Dataset) -> list[Remark]:
     """
     remarks = []
     for name, split in survey.splits.items():
-        remarks += _unusable(name, split)
+        own = [finding for finding in survey.repeats if finding.split == name]
+        remarks += _unusable(name, split, own)
         if split.pictures:
             remarks += _labels(name, split, dataset)
     remarks += _never(survey, dataset)
     remarks += _shares(survey, dataset)
+    remarks += _skew(survey, dataset)
     remarks += _doubtful(survey)
     return sorted(remarks, key=lambda remark: -remark.grave_share)
 
 
-def _unusable(name: str, split: SplitSurvey) -> Iterator[Remark]:
+def _unusable(name: str, split: SplitSurvey, repeated: Sequence[Finding]) -> Iterator[Remark]:
     if not split.records:
         unread = "cannot be read" if split.reasons[findings.UNREADABLE] else "are empty"
         what = unread if split.files else "are missing"
@@ -61,17 +63,24 @@ def _unusable(name: str, split: SplitSurvey) -> Iterator[Remark]:
     for reason, explanation in suspicions.GRAVE.items():
         count = split.reasons[reason]
         if count and reason not in (findings.UNREADABLE, findings.OUT_OF_RANGE):
+            which = _named(reason, repeated)
             yield Remark(
-                f"In {_of(count, split.records)} of {name}, {explanation}.",
+                f"In {_of(count, split.records)} of {name}, {explanation}{which}.",
                 count / split.records,
             )
+
+
+def _named(reason: str, repeated: Sequence[Finding]) -> str:
+    """Which records are there again, for they are shown in no picture."""
+    own = [f"{f.filename} ({f.detail})" for f in repeated if f.cause == reason]
+    return f": {texts.listed(own)}" if own else ""
 
 
 def _labels(name: str, split: SplitSurvey, dataset: Dataset) -> Iterator[Remark]:
     """Labels that no class has, and masks without anything to tell apart."""
     unknown = [int(i) for i in unknown_labels(split, dataset)]
     if unknown:
-        labels = _listed([f"{i} (in {split.occurrences_256[i]})" for i in unknown])
+        labels = texts.listed([f"{i} (in {split.occurrences_256[i]})" for i in unknown])
         count = split.reasons[findings.OUT_OF_RANGE]
         yield Remark(
             f"In {_of(count, split.records)} of {name}, the mask holds labels that no "
@@ -109,7 +118,7 @@ def _never(survey: Survey, dataset: Dataset) -> Iterator[Remark]:
     places |= {name: [i for i in ids if i not in nowhere] for name, ids in never.items()}
     for place, ids in places.items():
         if ids:
-            names = _listed([dataset.class_names[i] for i in ids])
+            names = texts.listed([dataset.class_names[i] for i in ids])
             verb = "occurs" if len(ids) == 1 else "occur"
             yield Remark(f"{len(ids)} of {len(learnt)} classes never {verb} in {place}: {names}.")
 
@@ -127,6 +136,13 @@ def _shares(survey: Survey, dataset: Dataset) -> Iterator[Remark]:
         yield Remark(
             f"{texts.percent(ignored)} of the pixels are ignored (label {dataset.ignore_label})."
         )
+
+
+def _skew(survey: Survey, dataset: Dataset) -> Iterator[Remark]:
+    measures = {name: split.measures for name, split in survey.splits.items()}
+    lines = skew(measures, dataset.num_classes, dataset.ignore_label)
+    if lines:
+        yield Remark(f"A run is going to warn of {texts.listed(lines)}.")
 
 
 def _doubtful(survey: Survey) -> Iterator[Remark]:
@@ -149,12 +165,6 @@ def ignored_share(splits: Sequence[SplitSurvey], dataset: Dataset) -> float:
     """Share of all pixels that have the ignore label; 0 without pixels."""
     pixels_256 = sum(split.pixels_256 for split in splits)
     return float(pixels_256[dataset.ignore_label] / max(1, pixels_256.sum())) if splits else 0.0
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - NAMES_IN_A_SENTENCE
-    shown = ", ".join(names[:NAMES_IN_A_SENTENCE])
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _of(count: int, total: int) -> str:

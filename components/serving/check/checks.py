@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from components import texts
 from components.dataset import records
 from components.errors import ServingError
 from components.serving import signatures
@@ -59,8 +60,8 @@ def check_serving(
     if masks[-1] or not errors[-1]:
         raise ServingError(
             "expected an error and no mask for a file that is no picture; got "
-            f"{len(masks[-1])} bytes of mask and the error {errors[-1]!r}; to fix, see the "
-            "serving signature"
+            f"a mask of {texts.counted(len(masks[-1]), 'byte')} and the error {errors[-1]!r}; "
+            "to fix, see the serving signature"
         )
     sizes = []
     for picture, mask, error in zip(pictures, masks[:-1], errors[:-1], strict=True):
@@ -73,11 +74,13 @@ def check_serving(
     # A single picture may have none: masks of nothing can be accepted at the data gate.
     if not matrices.any():
         raise ServingError(
-            f"expected labelled pixels in {len(examples)} pictures from the evaluation signature; "
-            "got confusion matrices of zeros; to fix, see the evaluation signature"
+            f"expected labelled pixels in {texts.counted(len(examples), 'picture')} from the "
+            "evaluation signature; got confusion matrices of zeros; to fix, see that signature"
         )
     if any(len(output["values"]) != len(examples) for output in sliced.values()):
-        raise ServingError(f"expected {len(examples)} values of every slice; got {sliced}")
+        raise ServingError(
+            f"expected {texts.counted(len(examples), 'value')} of every slice; got {sliced}"
+        )
     return {"pictures": len(pictures), "sizes": sorted(set(sizes))}
 
 

@@ -36,10 +36,11 @@ def encode(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def record(name: str, value: int = 100, image: bytes | None = None) -> bytes:
-    """A picture unlike all others and a mask of all classes."""
+def record(name: str, value: int = 100, image: bytes | None = None, label: int = 0) -> bytes:
+    """A picture unlike all others and a mask of all classes, with one label in place of 0."""
     pixels = np.random.default_rng(next(_SEEDS)).integers(-5, 6, (24, 24, 3)) + value
     mask = np.arange(24 * 24).reshape(24, 24) % SAMPLE.num_classes
+    mask[mask == 0] = label
     return Record(
         filename=name,
         image=encode(pixels.astype(np.uint8)) if image is None else image,
@@ -189,6 +190,27 @@ def test_what_may_be_accepted_is_accepted(tmp_path):
     files = twice("span-1", "train", "span-2", "val", image_only=True)
     found = sources(examine(tmp_path, files, accept=("in two splits",)))
     assert [source.splits["val"].records for source in found] == [1, 2]
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_label_of_all_records_is_to_be_declared_and_no_record_to_be_removed(tmp_path, broken):
+    files = {
+        split: [record(f"{split}{i}.png", label=11) for i in range(3)] for split in ("train", "val")
+    }
+    files["val"] += [record("broken.png", image=b"no picture")] * broken
+    with pytest.raises(DataError) as caught:
+        examine(tmp_path, {"span-1": files})
+    message = str(caught.value)
+    total = 6 + broken
+    assert f"label 11 is in 6 of {total} masks: declare it as a class in dataset.toml" in message
+    assert "mend that, and see what remains" in message and "remove" not in message
+
+
+def test_what_is_wrong_with_one_record_is_mended_there(tmp_path):
+    files = good()
+    files["train"].append(record("odd.png", label=11))
+    with pytest.raises(DataError, match="to fix, mend or remove these records"):
+        examine(tmp_path, {"span-1": files})
 
 
 def test_other_pictures_of_the_same_name_in_two_spans_are_fine(tmp_path):

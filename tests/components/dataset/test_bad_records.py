@@ -214,7 +214,7 @@ BAD = {
     ),
     "empty files": (
         lambda f: emptied(f, "val"),
-        r"expected at least one record in the val split; got 2 empty file\(s\) in",
+        r"expected at least one record in the val split; got 2 empty files in",
     ),
     "dangling link": (
         lambda f: (f / "train-00009").symlink_to("nowhere"),

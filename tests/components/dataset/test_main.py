@@ -81,6 +81,16 @@ def test_records_and_page_go_below_the_current_folder(own):
     data = own.parent / "data"
     assert "val        1 picture\n" in done.stdout and f"Records    {data}/garden\n" in done.stdout
     assert len(list(records.read_examples(records.record_files(data / "garden", "train-*")))) == 3
+    gate = "train odd.jpg: duplicate, the same picture as good.jpg"
+    assert f"Data gate  A run is going to stop at 2 × duplicate, 1 × in two splits\n  {gate}" in (
+        done.stdout
+    )
+    assert """--set 'gate.accept=["duplicate", "in two splits"]'""" in done.stdout
+    assert "Not taken" not in done.stdout
+    # What is new beside the pictures makes no new records, and is said.
+    (own.parent / "pictures/images/train/[b]notes.txt").touch()
+    done = run(own.parent, "build", *words, "--source", "pictures")
+    assert "Not taken  1 file beside the pictures: images/train/[b]notes.txt\n" in done.stdout
     done = run(own.parent, "inspect", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Garden: 3 pictures in train, 1 picture in val." in (data / "garden.html").read_text()

@@ -85,8 +85,8 @@ MASKS = [
         layout="colors",
     ),
     Accepted(
-        "mask in colours of a palette, with alpha",
-        mask(png(LABEL_HW, 8, 3, chunks=[_PALETTE_CHUNK, _TRANSPARENCY_CHUNK])),
+        "mask in colours of a palette, with alpha that is opaque",
+        mask(png(LABEL_HW, 8, 3, chunks=[_PALETTE_CHUNK, (b"tRNS", b"\xff" * 256)])),
         tolerance=4,
         layout="colors",
     ),
@@ -107,7 +107,12 @@ def _bad_sbd(name: str, content: bytes, detail: str) -> Refused:
 BAD_MASKS = [
     Refused("empty mask", mask(b""), findings.UNREADABLE, r"odd\.png is empty$"),
     Refused("text as mask", mask(b"no mask"), _BAD_MASK, f"^{NO_PICTURE}$"),
-    Refused("half a mask", mask(mask_file(LABEL_HW)[:70]), _BAD_MASK, "^the file is cut off$"),
+    Refused(
+        "half a mask",
+        mask(mask_file(LABEL_HW)[:70]),
+        _BAD_MASK,
+        "^the file is cut off or damaged: it ends within a chunk$",
+    ),
     Refused(
         "mask of a wrong checksum",
         mask(with_wrong_checksum(mask_file(LABEL_HW))),
@@ -145,7 +150,7 @@ BAD_MASKS = [
             mask(mask_file(np.asarray(Image.fromarray(LABEL_HW).transpose(STORED[6])))),
         ),
         _OTHER_SIZE,
-        "64x32, the mask 32x64; the mask is transposed; the mask fits .* remove its EXIF tag$",
+        "64x32, the mask 32x64; the mask fits .* turn the mask, too, or remove the tag$",
     ),
     Refused(
         "label out of range",
@@ -163,7 +168,7 @@ BAD_MASKS = [
         "mask of 16 bits with a label above 255",
         mask(encode(np.where(LABEL_HW == 2, np.uint16(300), LABEL_HW), "PNG")),
         findings.OUT_OF_RANGE,
-        "^got 300 in a 16-bit mask$",
+        "^expected 0-255, got 300$",
     ),
     Refused(
         "nothing but the ignore label",
@@ -194,6 +199,13 @@ BAD_MASKS = [
         mask(encode(_UNKNOWN_COLOR_HW3, "PNG")),
         findings.UNKNOWN_COLOR,
         "got 1 other: #090807$",
+        layout="colors",
+    ),
+    Refused(
+        "mask in colours of a palette that are not opaque",
+        mask(png(LABEL_HW, 8, 3, chunks=[_PALETTE_CHUNK, _TRANSPARENCY_CHUNK])),
+        findings.UNKNOWN_COLOR,
+        "got 3 others: #00000000, #00800002, #80000001; what is not opaque .* ignore_colors has to",
         layout="colors",
     ),
     Refused(

@@ -37,7 +37,8 @@ _GREY_16 = GREY_HW.astype(np.uint16) * 257
 _HALF_HW3 = np.where(IMAGE_HW3 > 127, 255, 0).astype(np.uint8)
 _BLACK_OR_WHITE_HW = (GREY_HW > 127).astype(np.uint8)
 _QUARTERS = [tuple(IMAGE_HW3[y, x]) for y, x in ((0, 0), (0, 63), (31, 0), (31, 63))]
-_UPRIGHT = "turned upright as EXIF says"
+_UPRIGHT = "turned upright as EXIF says, as PNG"
+_DAMAGED = "^the file is cut off or damaged"
 
 
 def _turned(orientation: int) -> Image.Image:
@@ -48,7 +49,8 @@ def _turned_jpeg(orientation: int) -> Accepted:
     return Accepted(
         f"JPEG of EXIF orientation {orientation}",
         picture(jpeg(_turned(orientation), exif=exif(orientation))),
-        tolerance=6,
+        tolerance=4,
+        format="png",
         rewritten=_UPRIGHT,
     )
 
@@ -67,7 +69,8 @@ PICTURES = [
     Accepted(
         "CMYK JPEG of EXIF orientation 6",
         picture(jpeg(_turned(6).convert("CMYK"), exif=exif(6))),
-        tolerance=6,
+        tolerance=4,
+        format="png",
         rewritten=_UPRIGHT,
     ),
     Accepted("JPEG of an EXIF orientation that is none", picture(jpeg(exif=exif(9))), tolerance=4),
@@ -229,40 +232,40 @@ _PNG = encode(IMAGE, "PNG")
 BAD_PICTURES = [
     Refused("empty picture", picture(b""), findings.UNREADABLE, r"odd\.jpg is empty$"),
     Refused("text named .jpg", picture(b"<html>not found</html>"), _CORRUPT, f"^{NO_PICTURE}$"),
-    Refused("half a JPEG", picture(jpeg()[: len(jpeg()) // 2]), _CORRUPT, "(?i)truncated"),
-    Refused("JPEG without its last byte", picture(jpeg()[:-1]), _CORRUPT, "Invalid JPEG data"),
+    Refused("half a JPEG", picture(jpeg()[: len(jpeg()) // 2]), _CORRUPT, _DAMAGED),
+    Refused("JPEG without its last byte", picture(jpeg()[:-1]), _CORRUPT, _DAMAGED),
     Refused(
         "half a progressive JPEG",
         picture(jpeg(progressive=True)[:-60]),
         _CORRUPT,
-        "Invalid JPEG data",
+        _DAMAGED,
     ),
-    Refused("JPEG of no height", picture(with_declared_size(jpeg(), 64, 0)), _CORRUPT, NO_PICTURE),
+    Refused("JPEG of no height", picture(with_declared_size(jpeg(), 64, 0)), _CORRUPT, _DAMAGED),
     Refused(
         "JPEG that declares a huge size",
         picture(with_declared_size(jpeg(), 65500, 65500)),
         _CORRUPT,
-        "4290250000 pixels.*exceeds limit",
+        "^expected at most 100,000,000 pixels, got 65500x65500$",
     ),
-    Refused("half a PNG", picture(_PNG[: len(_PNG) // 2], ".png"), _CORRUPT, "the file is cut off"),
-    Refused("PNG without its end", picture(_PNG[:-12], ".png"), _CORRUPT, "the file is cut off"),
+    Refused("half a PNG", picture(_PNG[: len(_PNG) // 2], ".png"), _CORRUPT, _DAMAGED),
+    Refused("PNG without its end", picture(_PNG[:-12], ".png"), _CORRUPT, _DAMAGED),
     Refused(
         "PNG of a wrong checksum",
         picture(with_wrong_checksum(_PNG), ".png"),
         _CORRUPT,
-        "^the checksum of its IDAT is wrong$",
+        f"{_DAMAGED}: the checksum of its IDAT is wrong$",
     ),
     Refused(
         "PNG of no width",
         picture(png(IMAGE_HW3, 8, 2, size=(0, 32)), ".png"),
         _CORRUPT,
-        NO_PICTURE,
+        _DAMAGED,
     ),
     Refused(
         "PNG that declares a huge size",
         picture(png(IMAGE_HW3, 8, 2, size=(50_000, 50_000)), ".png"),
         _CORRUPT,
-        "2500000000 pixels.*exceeds limit",
+        "^expected at most 100,000,000 pixels, got 50000x50000$",
     ),
     Refused(
         "PNG that declares a large size",

@@ -1,16 +1,21 @@
 """Odd pictures, masks and folders become the right record, or are refused by name."""
 
+import collections
 import json
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from components.data_gate.checks import check_record
 from components.dataset import records
 from components.dataset.building import conversion
 from components.dataset.building.layout import find_layout
-from components.dataset.examination.decoding import decode_image, decode_label
-from components.dataset.examination.findings import DUPLICATE
+from components.dataset.decoding.image import decode_image, decode_label
+from components.dataset.examination.findings import DUPLICATE, Finding
+from components.dataset.examination.repeats import repeated
+from components.dataset.limits import DEFAULT
 from components.errors import ConfigError, DataError
 from components.storage import folders
 from tests.components.dataset.building import corpus
@@ -60,10 +65,12 @@ def test_what_is_odd_becomes_the_right_record(case, tmp_path, output):
     ending = {"jpeg": ".jpg", "png": ".png"}[case.format]
     feature = read(output, "train")[case.filename + ending]
     encoded = feature[records.IMAGE].bytes_list.value[0]
-    image_HW3 = decode_image(encoded).numpy()
+    image_HW3 = decode_image(encoded, DEFAULT).pixels.numpy()
     assert image_HW3.shape == case.image_HW3.shape
     np.testing.assert_allclose(image_HW3, case.image_HW3, rtol=0, atol=case.tolerance)
-    label_HW = decode_label(feature[records.LABEL].bytes_list.value[0]).numpy()[..., 0]
+    label_HW = decode_label(feature[records.LABEL].bytes_list.value[0], DEFAULT).pixels.numpy()[
+        ..., 0
+    ]
     np.testing.assert_array_equal(label_HW, case.label_HW)
 
     assert feature[records.IMAGE_FORMAT].bytes_list.value[0].decode() == case.format
@@ -203,6 +210,126 @@ def test_findings_of_an_earlier_attempt_vanish_when_all_is_well(tmp_path, output
     corpus.picture(corpus.jpeg())(tmp_path)
     convert(tmp_path, "folders", output)
     assert left_in(output.parent) == ["records"]
+
+
+# === What all have in common ===
+
+UNDECLARED_HW = np.where(corpus.LABEL_HW == 2, np.uint8(11), corpus.LABEL_HW)
+OTHER_HW3 = np.where(corpus.LABEL_HW[..., None] == 2, np.uint8([1, 2, 3]), corpus.COLORS_256[0])
+SHARED = {
+    "label": (
+        corpus.mask_file(UNDECLARED_HW),
+        "folders",
+        "label 11 is in 4 of 4 masks: declare it",
+    ),
+    "255": (
+        corpus.mask_file(np.where(corpus.LABEL_HW == 2, np.uint8(254), corpus.LABEL_HW)),
+        "folders",
+        "or set ignore_label = 254",
+    ),
+    "colour": (corpus.mask_file(OTHER_HW3), "colors", "colour #010203 is in 4 of 4 masks: give it"),
+    "transparency": (
+        corpus.encode(corpus.with_half_alpha(Image.fromarray(OTHER_HW3)), "PNG"),
+        "colors",
+        "more than 16 colours that are not declared are in 4 of 4 masks",
+    ),
+    "size": (
+        corpus.mask_file(corpus.LABEL_HW[:16]),
+        "folders",
+        "4 of 4 pictures: mask of another size (the picture is 64x32, the mask 64x16): take the",
+    ),
+    "kind": (
+        corpus.mask_file(corpus.COLORS_256[corpus.LABEL_HW]),
+        "folders",
+        "4 of 4 pictures: unsuitable mask (expected one channel of class ids, got mode RGB; if",
+    ),
+    "pointer": (
+        b"version https://git-lfs.github.com/spec/v1\n",
+        "folders",
+        "4 of 4 pictures: corrupt mask (expected a picture file such as JPEG, PNG or TIFF, got",
+    ),
+    "ignored": (
+        corpus.mask_file(np.full_like(corpus.LABEL_HW, 255)),
+        "folders",
+        "4 of 4 pictures: nothing to learn (every pixel has the ignore label): correct ignore_lab",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_where_all_masks_have_one_fault_the_advice_is_not_to_leave_them_out(tmp_path, output, case):
+    content, layout, line = SHARED[case]
+    corpus.write_good(tmp_path, layout)
+    for path in tmp_path.glob("masks/*/*.png"):
+        path.write_bytes(content)
+    for on_error in ("fail", "skip"):
+        with pytest.raises(DataError) as caught:
+            convert(tmp_path, layout, output, on_error)
+        message = str(caught.value)
+        assert f"The cause is not in single files:\n  {line}" in message or line in message
+        assert "\nto fix, mend that, and see what remains; the list is in " in message
+        assert "on-error" not in message and "remove them" not in message
+
+
+def test_where_all_masks_are_missing_the_advice_is_not_to_leave_the_pictures_out(tmp_path, output):
+    corpus.write_good(tmp_path, "folders")
+    for path in tmp_path.glob("masks/*/*.png"):
+        path.rename(path.with_name(f"{path.stem}_mask.png"))
+    with pytest.raises(DataError) as caught:
+        convert(tmp_path, "folders", output)
+    message = str(caught.value)
+    assert "pictures: missing mask (for one, expected a file " in message
+    assert "on-error" not in message and "remove them" not in message
+
+
+def test_a_single_fault_beside_one_of_all_does_not_change_the_advice(tmp_path, output):
+    corpus.write_good(tmp_path, "folders")
+    for path in tmp_path.glob("masks/train/*.png"):
+        path.write_bytes(corpus.mask_file(UNDECLARED_HW))
+    corpus.picture(b"no picture")(tmp_path)
+    with pytest.raises(DataError, match="label 11 is in 3 of 4 masks") as caught:
+        convert(tmp_path, "folders", output)
+    assert "train odd: corrupt picture" in str(caught.value)
+    assert "on-error" not in str(caught.value)
+
+
+# === What the data gate is going to say ===
+
+
+def test_pictures_that_are_there_again_are_foretold_in_the_words_of_the_gate(tmp_path, output):
+    corpus.write_good(tmp_path, "folders")
+    other = corpus.encode(corpus.IMAGE.rotate(180), "PNG")
+    for path, content in (("train/good", other), ("train/odd", corpus.jpeg())):
+        (tmp_path / f"images/{path}.jpg").write_bytes(content)
+    manifest = convert(tmp_path, "folders", output)
+    found = [str(Finding(**finding)) for finding in manifest["gate"]["findings"]]
+    assert found == [
+        "train other.jpg: duplicate, the same picture as odd.jpg",
+        "val check.jpg: in two splits, train has the same picture, odd.jpg",
+    ]
+    assert found == gate_findings(output) and manifest["gate"]["skew"] == []
+
+
+def gate_findings(output):
+    """What the gate finds in all records together."""
+    places = collections.defaultdict(list)
+    for split in ("train", "val"):
+        for example in records.read_examples(records.record_files(output, f"{split}-*")):
+            checked = check_record(example.SerializeToString(), split, 3, 255)
+            places["name", checked.filename].append((split, checked.filename))
+            places["picture", checked.digest].append((split, checked.filename))
+    found = [f for (what, _), group in places.items() for f in repeated(group, what)]
+    return sorted(map(str, found))
+
+
+def test_splits_that_differ_are_foretold(tmp_path, output):
+    corpus.write_good(tmp_path, "folders")
+    dark = corpus.encode(Image.new("RGB", corpus.IMAGE.size), "PNG")
+    corpus.replaced("images/val/check.jpg", dark)(tmp_path)
+    (line,) = convert(tmp_path, "folders", output)["gate"]["skew"]
+    assert line == (
+        "skew of the training against the validation split: brightness distance 1.000, at most 0.2"
+    )
 
 
 # === Where the records go ===

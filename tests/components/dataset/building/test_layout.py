@@ -1,18 +1,28 @@
 """Pictures and masks found in the folders that a description names."""
 
 import dataclasses
+import re
 import tempfile
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from PIL import Image
 
 import schemas
 from components.dataset.building import build
+from components.dataset.building.formats import FORMATS, endings
 from components.dataset.building.layout import find_layout, overlaps
-from components.dataset.examination.findings import IN_TWO_SPLITS, MISSING_PICTURE
+from components.dataset.building.picture_files import ProblemError, record_picture
+from components.dataset.examination.findings import (
+    DUPLICATE,
+    IN_TWO_SPLITS,
+    MISSING_MASK,
+    MISSING_PICTURE,
+)
 from components.errors import DataError
 from schemas import Source, Split
+from tests.components.dataset.building import corpus
 from tests.components.dataset.building.corpus_folders import unprivileged
 
 
@@ -93,6 +103,118 @@ def test_limit_takes_the_first_names(put, tmp_path):
     put(*(f"a/{i}.jpg" for i in range(5)), *(f"a_masks/{i}_mask.png" for i in range(5)))
     pairs, findings = find_layout(described(train=split("a")), tmp_path).pairs("train", 2)
     assert [pair.name for pair in pairs] == ["0", "1"] and findings == []
+
+
+# === Names and endings ===
+
+NFC, NFD = "\u00dcb\u00e9", "U\u0308be\u0301"
+
+
+@pytest.mark.parametrize("ending", [e for one in endings() for e in (one, one.upper())])
+@pytest.mark.parametrize("pattern", ["a/*", "a/*{}"])
+def test_every_ending_of_a_kind_that_can_be_read_is_that_of_a_picture(
+    put, tmp_path, ending, pattern
+):
+    put(f"a/1{ending}", "a_masks/1_MASK.PNG", "a_masks/2_mask.png")
+    own = split("a", images=(pattern.format(ending.swapcase()),))
+    pairs, (orphan,) = find_layout(described(train=own), tmp_path).pairs("train")
+    assert [pair.name for pair in pairs] == ["1"] and orphan.filename == "2"
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_kinds_that_have_endings_are_those_that_can_be_read(kind):
+    encoded = corpus.encode(Image.new("RGB", (16, 16), (200, 30, 30)), kind)
+    assert record_picture(encoded).stored_size == (16, 16)
+    assert any(Image.registered_extensions()[ending] == kind for ending in endings())
+
+
+@pytest.mark.parametrize("kind", sorted(set(Image.SAVE) - set(FORMATS)))
+def test_kinds_without_an_ending_here_are_not_read(kind):
+    try:
+        encoded = corpus.encode(Image.new("RGB", (16, 16)), kind)
+    except (OSError, ValueError, KeyError, TypeError):  # Pillow cannot write every kind.
+        return
+    if encoded[:2] not in (b"BM", b"\xff\xd8"):
+        with pytest.raises(ProblemError):
+            record_picture(encoded)
+
+
+def test_a_description_says_how_an_ending_is_written_best(put, tmp_path):
+    put("a/1.png", "a/1.PNG", "a/1.Png", "a_masks/1_mask.png")
+    layout = find_layout(described(train=split("a", images=("a/*.png",))), tmp_path)
+    (pair,), twice = layout.pairs("train")
+    assert pair.image.endswith("/1.png")
+    assert [(f.filename, f.cause) for f in twice] == [("1", DUPLICATE)] * 2
+
+
+@pytest.mark.parametrize("forms", [(NFC, NFD), (NFD, NFC), (NFD, NFD)])
+def test_letters_composed_in_two_ways_are_the_same_name(put, tmp_path, forms):
+    picture, mask = forms
+    put(f"{mask}/{picture}/{picture}.jpg", f"{picture}_m/{mask}/{mask}_{picture}.png")
+    (tmp_path / "names.txt").write_text(f"{mask}/{picture}\n", encoding="utf-8")
+    for names in ((), ("names.txt",)):
+        own = Split(images=(f"{NFC}/*",), masks=(f"{NFC}_m/*_{NFC}.png",), names=names)
+        assert found(described(train=own), tmp_path, "train") == [f"{NFC}/{NFC}"]
+
+
+def test_names_that_differ_in_how_letters_are_composed_alone_are_one_picture_twice(put, tmp_path):
+    put(f"a/{NFC}.jpg", f"a/{NFD}.jpg", f"a_masks/{NFD}_mask.png")
+    pairs, (twice,) = find_layout(described(train=split("a")), tmp_path).pairs("train")
+    assert [pair.name for pair in pairs] == [NFC]
+    assert (twice.filename, twice.cause) == (NFC, DUPLICATE)
+    assert twice.detail.endswith(
+        "; the names differ only in how letters are composed, so remove one"
+    )
+    (tmp_path / "names.txt").write_text(f"{NFC}\n{NFD}\n", encoding="utf-8")
+    own = split("a", names=("names.txt",))
+    _, findings = find_layout(described(train=own), tmp_path).pairs("train")
+    assert {finding.detail for finding in findings} == {"this name occurs twice", twice.detail}
+
+
+def test_names_that_differ_in_case_are_two_and_a_mask_of_the_other_is_named(put, tmp_path):
+    put("a/x.jpg", "a/X.jpg", "a_masks/x_mask.png", "a_masks/X_mask.png", "a/Y.jpg")
+    put("a_masks/y_mask.png")
+    pairs, findings = find_layout(described(train=split("a")), tmp_path).pairs("train")
+    assert [pair.name for pair in pairs] == ["X", "x"]
+    no_picture, no_mask = findings
+    assert (no_picture.filename, no_picture.cause) == ("y", MISSING_PICTURE)
+    assert "/a/Y.jpg differs in small and large letters" in no_picture.detail
+    assert (no_mask.filename, no_mask.cause) == ("Y", MISSING_MASK)
+    assert "/a_masks/y_mask.png differs in small and large letters" in no_mask.detail
+
+
+def test_what_is_no_picture_is_counted_and_named(put, tmp_path):
+    odd = ("Thumbs.db", ".DS_Store", "._1.jpg", "deep/notes.txt", ".cache/2.jpg", "3.heic")
+    put("a/1.jpg", "a_masks/1_mask.png", "a_masks/3_mask.png", *(f"a/{name}" for name in odd))
+    put("a/deep/1.jpg", "a_masks/deep/1_mask.png")
+    layout = find_layout(described(train=split("a")), tmp_path)
+    pairs, (finding,) = layout.pairs("train")
+    assert [pair.name for pair in pairs] == ["1", "deep/1"]
+    assert re.search("/a/3.heic is of no kind that is taken, so convert it$", finding.detail)
+    named = ["a/.DS_Store", "a/._1.jpg", "a/.cache", "a/3.heic", "a/Thumbs.db", "a/deep/notes.txt"]
+    assert layout.not_taken(["train"]) == {"count": 6, "names": named}
+
+
+def test_what_another_pattern_or_a_list_takes_is_not_named(put, tmp_path):
+    put("1.jpg", "1_mask.png", "val/2.png", "m/2.tif", "left.png")
+    (tmp_path / "list.txt").write_text("1")
+    train = Split(images=("*.jpg",), masks=("*_mask.png",), names=("list.txt",))
+    val = Split(images=("val/*",), masks=("m/*.tif",))
+    layout = find_layout(described(train=train, val=val), tmp_path)
+    assert layout.not_taken(["train", "val"]) == {"count": 1, "names": ["left.png"]}
+    assert layout.not_taken(["val"]) == {"count": 0, "names": []}
+
+
+def test_many_files_that_are_not_taken_are_counted_and_some_named(put, tmp_path):
+    put("a/1.jpg", "a_masks/1_mask.png", *(f"a/{i:03d}.heic" for i in range(150)))
+    found = find_layout(described(train=split("a")), tmp_path).not_taken(["train"])
+    assert found["count"] == 150 and found["names"] == [f"a/{i:03d}.heic" for i in range(20)]
+
+
+def test_a_folder_of_other_files_alone_says_so(put, tmp_path):
+    put("a/1.heic", "a_masks/1_mask.png")
+    with pytest.raises(DataError, match=r"at .*/a/\*; got none but 1 other file; to fix, "):
+        find_layout(described(train=split("a")), tmp_path).pairs("train")
 
 
 # === Masks in one folder ===

@@ -21,7 +21,6 @@ from tests.components.dataset.building.corpus_masks import BAD_MASKS, MASKS
 from tests.components.dataset.building.corpus_pictures import BAD_PICTURES, PICTURES
 
 DATASET = corpus.dataset("folders")
-HINT = "; the mask fits the picture before it is turned upright, so remove its EXIF tag"
 
 
 def verdicts(serialized):
@@ -55,7 +54,7 @@ def test_all_three_say_the_same_of_what_is_built(case, tmp_path):
     pairs, _ = find_layout(dataset, tmp_path).pairs("train")
     (pair,) = (pair for pair in pairs if pair.name == "odd")
     reading = read_pair(pair, dataset)
-    built = [(cause, detail.removesuffix(HINT)) for cause, detail in reading.problems]
+    built = reading.problems
     try:
         image = record_picture(open(pair.image, "rb").read()).encoded
         label = record_mask(open(pair.label, "rb").read(), pair.label, dataset)
@@ -64,7 +63,7 @@ def test_all_three_say_the_same_of_what_is_built(case, tmp_path):
         assert isinstance(case, corpus.Refused) and reading.record is None and built
         return
     gate, overview = verdicts(record(image, label))
-    assert built == gate == overview
+    assert list(built) == gate == overview
     assert bool(built) == isinstance(case, corpus.Refused)
     if reading.record is not None:
         assert verdicts(reading.record.serialize()) == ([], [])
@@ -135,8 +134,6 @@ def test_a_picture_of_too_many_pixels_is_refused_by_all():
     detail = "expected at most 100,000,000 pixels, got 10001x10001"
     assert examined.problems == ((findings.CORRUPT_PICTURE, detail),)
     assert examined.image_HW3 is None
-    with pytest.raises(ProblemError, match=detail):
-        record_picture(encoded)
 
 
 def test_the_examination_gives_what_is_decoded():

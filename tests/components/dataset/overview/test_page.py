@@ -104,6 +104,18 @@ def test_page_stands_alone_and_escapes_what_people_named():
     assert "7: no class" in html and "&lt;0.1 %" in html
 
 
+def test_what_cannot_be_narrow_scrolls_by_itself():
+    html = render(Survey({"train": split(GOOD), "val": split({**GOOD, 200: 9})}), DATASET)
+    before_tables = html.split("<table>")[:-1]
+    assert len(before_tables) == 1
+    assert all(part.endswith('<div class="card scroll">') for part in before_tables)
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    assert ".scroll { overflow-x: auto; }" in style and "main { overflow-wrap: anywhere; }" in style
+    for columns in re.findall(r"grid-template-columns: ([^;]*);", style.partition(".yes")[2]):
+        # A column of 1fr is as wide as its longest word.
+        assert not re.search(r"(?<!, )\b1fr", columns), columns
+
+
 def test_48_pictures_of_mere_noise_stay_below_5_megabytes():
     examples = [shown(f"{i}.jpg", seed=i) for i in range(24)]
     html = render(Survey({s: split(GOOD, examples=examples) for s in ("train", "val")}), DATASET)
@@ -154,8 +166,9 @@ def test_classes_that_never_occur_are_named():
     assert sentences(train=split(missing)) == ["1 of 3 classes never occurs in train: doll."]
     # A split with a single class has a sentence of its own.
     said = sentences(train=split(missing), val=split({2: 100}))
-    assert len(said) == 2 and said[0].startswith("The masks of val hold no class but doll.")
+    assert len(said) == 3 and said[0].startswith("The masks of val hold no class but doll.")
     assert said[1] == "1 of 3 classes never occurs in train: doll."
+    assert said[2].startswith("A run is going to warn of skew of the training against the val")
 
 
 def test_dominant_and_ignored_shares():
@@ -166,10 +179,12 @@ def test_dominant_and_ignored_shares():
 
 
 def test_an_object_marked_255_is_explained():
-    assert sentences(train=split({0: 900, 1: 500, 2: 500}), val=split({0: 400, 255: 100})) == [
+    said = sentences(train=split({0: 900, 1: 500, 2: 500}), val=split({0: 400, 255: 100}))
+    assert said[:-1] == [
         "The masks of val hold no class but background. 20 % of the pixels have label 255, which "
         "is ignored; if 255 marks a class in these masks, it must become the id of that class."
     ]
+    assert "skew" in said[-1]
 
 
 def test_masks_with_nothing_but_background():

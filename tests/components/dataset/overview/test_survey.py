@@ -14,7 +14,7 @@ from components.dataset import records
 from components.dataset.examination import findings
 from components.dataset.overview import suspicions
 from components.dataset.overview.survey import THUMBNAIL_SIDE, survey
-from components.dataset.overview.verdict import ignored_share
+from components.dataset.overview.verdict import ignored_share, verdict
 
 DATASET = schemas.Dataset(
     name="toy",
@@ -97,16 +97,16 @@ def palette_mask():
 
 
 SUSPICIOUS = {
-    "no picture": ({"image": b"junk"}, findings.CORRUPT_PICTURE, "Unknown image file format"),
+    "no picture": ({"image": b"junk"}, findings.CORRUPT_PICTURE, "got something else"),
     "cut picture": (
         {"image": encode(Image.effect_noise((100, 80), 60).convert("RGB"), "JPEG")[:-900]},
         findings.CORRUPT_PICTURE,
-        "Invalid JPEG data",
+        "cut off or damaged",
     ),
     "webp": (
         {"image": encode(Image.new("RGB", (100, 80)), "WEBP")},
         findings.CORRUPT_PICTURE,
-        "Unknown image file format",
+        "got something else",
     ),
     "cut mask": (
         {"label": encode(Image.effect_noise((100, 80), 60))[:200]},
@@ -171,7 +171,7 @@ SUSPICIOUS = {
 @pytest.mark.parametrize("case", SUSPICIOUS)
 def test_each_reason_for_suspicion(tmp_path, case):
     changes, reason, detail = SUSPICIOUS[case]
-    split = surveyed(tmp_path / "data", record("good.png"), record("bad.png", **changes))
+    split = surveyed(tmp_path / "data", record("good.png"), record("bad.png", level=101, **changes))
     assert split.reasons == {reason: 1} and split.suspicious_count == 1
     (shown,) = split.suspicious
     assert shown.name == "bad.png"
@@ -183,12 +183,53 @@ def test_each_reason_for_suspicion(tmp_path, case):
 def test_just_inside_the_thresholds_nothing_is_suspicious(tmp_path):
     split = surveyed(
         tmp_path / "data",
-        record(label=mask((1, 40))),
-        record(label=mask((1, 400), (2, 16))),
-        record(label=mask((255, 7599), (1, 300))),
-        record(size=(192, 64)),
+        record("a.png", level=1, label=mask((1, 40))),
+        record("b.png", level=2, label=mask((1, 400), (2, 16))),
+        record("c.png", level=3, label=mask((255, 7599), (1, 300))),
+        record("d.png", size=(192, 64)),
     )
     assert not split.reasons
+
+
+def test_what_the_gate_refuses_of_all_records_together_is_counted_and_named(tmp_path):
+    train = [record("a.png", level=1), record("b.png", level=1), record("c.png", level=3)]
+    train += [record("a.png", level=4), record("c.png", level=3)]
+    val = [record("d.png", level=1), record("c.png", level=6), record("e.png", level=7)]
+    records.write_records(tmp_path / "data", {"train": train, "val": val}, source="x", shards=2)
+    splits = {s: records.record_files(tmp_path / "data", f"{s}-*") for s in ("train", "val")}
+    found = survey(splits, DATASET)
+    assert [str(finding) for finding in found.repeats] == [
+        "train a.png: duplicate, the same name as a.png",
+        "train b.png: duplicate, the same picture as a.png",
+        "train c.png: duplicate, the same name as c.png",
+        "val c.png: in two splits, train has the same name",
+        "val d.png: in two splits, train has the same picture, a.png",
+    ]
+    assert found.splits["train"].reasons == {findings.DUPLICATE: 3}
+    assert found.splits["val"].reasons == {findings.IN_TWO_SPLITS: 2}
+    first, second, *_ = verdict(found, DATASET)
+    assert (first.grave_share, second.grave_share) == (2 / 3, 3 / 5)
+    assert first.text == (
+        "In 2 of 3 records of val, the picture, or its name, is in another split too: "
+        "c.png (train has the same name), d.png (train has the same picture, a.png)."
+    )
+    assert second.text.startswith("In 3 of 5 records of train, the picture, or its name, is there")
+
+
+def test_what_the_gate_warns_of_is_said_and_is_not_grave(tmp_path):
+    splits = {
+        "train": [record(f"{i}.png", level=i, label=mask((1, 400), (2, 400))) for i in range(4)],
+        "val": [record(f"v{i}.png", level=250 + i, label=mask((2, 6000))) for i in range(4)],
+    }
+    records.write_records(tmp_path / "data", splits, source="x", shards=1)
+    files = {s: records.record_files(tmp_path / "data", f"{s}-*") for s in splits}
+    (said,) = [r for r in verdict(survey(files, DATASET), DATASET) if "skew" in r.text]
+    assert said.grave_share == 0
+    assert re.fullmatch(
+        "A run is going to warn of skew of the training against the validation split: class "
+        r"distance 0\.\d+, at most 0\.1, skew .*: brightness distance 1\.000, at most 0\.2\.",
+        said.text,
+    )
 
 
 def test_missing_features_are_listed(tmp_path):
@@ -206,7 +247,7 @@ def test_missing_features_are_listed(tmp_path):
 
 def test_a_broken_file_does_not_stop_the_rest(tmp_path):
     folder = tmp_path / "data"
-    surveyed(folder, *(record(f"{i}.png") for i in range(4)), shards=2)
+    surveyed(folder, *(record(f"{i}.png", level=i) for i in range(4)), shards=2)
     first, second = records.record_files(folder, "train-*")
     content = open(first, "rb").read()
     with open(first, "wb") as file:

@@ -1,12 +1,16 @@
-"""What the gate measures, how far two measures are apart, and which limits there are."""
+"""How far two measures are apart, and whether that is too far."""
 
 import numpy as np
 import pytest
 from scipy.spatial import distance
 
-from components.data_gate.measures import distances, divergence
-from components.data_gate.options import GateOptions
-from components.dataset.examination.findings import ACCEPTABLE
+from components.dataset.examination.distances import (
+    LIMITS,
+    distances,
+    divergence,
+    exceeded,
+    skew,
+)
 from components.dataset.examination.measures import NOTHING, measure
 
 
@@ -69,21 +73,21 @@ def test_class_0_counts_where_it_is_not_ignored():
     assert distances(new, old, 3, ignore_label=255)["class"] == pytest.approx(expected)
 
 
-def test_limits_are_named_as_the_distances_are():
-    empty = distances(NOTHING, NOTHING, 3, 255)
-    assert GateOptions().limits().keys() == empty.keys()
-    options = GateOptions(max_class_distance=0, max_size_distance=1, max_brightness_distance=0.5)
-    assert options.limits() == {"class": 0, "size": 1, "brightness": 0.5}
+def test_what_is_too_far_apart_is_said_in_one_line_each():
+    old = measure(image(64, 64, 100), label(64, 64, 1))
+    new = measure(image(64, 512, 100), label(64, 512, 2))
+    assert exceeded("this", new, old, 3, 255, LIMITS) == [
+        "this: class distance 1.000, at most 0.1",
+        "this: size distance 1.000, at most 0.2",
+    ]
+    assert exceeded("this", new, old, 3, 255, dict.fromkeys(LIMITS, 1.0)) == []
 
 
-def test_what_can_be_accepted_is_accepted_and_nothing_else():
-    assert GateOptions(accept=ACCEPTABLE).accept == ACCEPTABLE
-    with pytest.raises(ValueError, match=r"expected gate\.accept .*got corrupt mask; to fix"):
-        GateOptions(accept=("duplicate", "corrupt mask"))
-
-
-@pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
-def test_limits_outside_of_0_to_1_are_refused(limit):
-    expected = rf"expected gate\.max_size_distance to be a number in \[0, 1\]; got {limit}; to fix"
-    with pytest.raises(ValueError, match=expected):
-        GateOptions(max_size_distance=limit)
+def test_skew_needs_two_splits_with_records():
+    old = measure(image(64, 64, 100), label(64, 64, 1))
+    new = measure(image(64, 64, 100), label(64, 64, 2))
+    assert skew({"train": new, "val": old, "more": NOTHING}, 3, 255) == [
+        "skew of the training against the validation split: class distance 1.000, at most 0.1"
+    ]
+    for splits in ({"train": new}, {"train": new, "val": NOTHING}, {"a": new, "val": old}):
+        assert skew(splits, 3, 255) == []
