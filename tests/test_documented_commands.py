@@ -5,6 +5,7 @@ configuration; the others are run. A command that nothing here can check fails.
 """
 
 import ast
+import importlib.util
 import json
 import re
 import shlex
@@ -112,6 +113,8 @@ def check(words: list[str]) -> None:
             source = (REPOSITORY / f"{module.replace('.', '/')}.py").read_text()
             missing = [w for w in rest if w.startswith("--") and f'"{w}"' not in source]
             assert not missing, f"{module} has no {missing}"
+        case ["python", "-m", "pipeline.trial" | "tests.corpus" as module, *_]:
+            assert importlib.util.find_spec(module)  # Run by the tests beside them.
         case ["make", target, *_]:
             makefile = (REPOSITORY / "Makefile").read_text()
             assert re.search(rf"^{re.escape(target)}:", makefile, re.M), target

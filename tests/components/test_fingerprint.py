@@ -41,6 +41,8 @@ CHANGED = {
         str(file.relative_to(REPOSITORY)): ["components.trainer"]
         for file in (REPOSITORY / "components/trainer").glob("*.py")
     },
+    # The Report shows the curves.
+    "components/trainer/history.py": ["components.report", "components.trainer"],
     # What is only shown, and what only that imports.
     "components/trainer/progress.py": [],
     "components/only_shown.py": [],

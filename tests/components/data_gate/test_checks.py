@@ -121,7 +121,7 @@ def test_one_fault_is_one_finding(serialized, cause, detail):
 
 def test_two_faults_are_two_findings():
     checked = check(record(image=b"x", label=b"y"))
-    assert [finding.cause for finding in checked.findings] == ["corrupt picture", "corrupt mask"]
+    assert [finding.cause for finding in checked.findings] == ["corrupt picture", "unsuitable mask"]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF"])

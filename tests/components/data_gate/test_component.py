@@ -19,6 +19,7 @@ from components.artifacts import DataReport
 from components.data_gate import report
 from components.data_gate.component import DataGate, DriftGate
 from components.data_gate.options import GateOptions
+from components.dataset.limits import MAX_BYTES, MAX_PIXELS
 from components.dataset.records import Record
 from components.errors import DataError
 from components.runtime import Runtime
@@ -102,6 +103,8 @@ def examine(folder: Path, files: Files, anomaly: str = "", **options) -> str:
             data_report=after,
             dataset=schemas.to_json(SAMPLE),
             options=GateOptions(**options).model_dump_json(),
+            max_pixels=MAX_PIXELS,
+            max_bytes=MAX_BYTES,
             source_fingerprint="",
         )
     return (folder / "r" / report.FILE).read_text()

@@ -61,6 +61,8 @@ class Accepted:
     """How far a pixel may be off: JPEG is not exact."""
     format: str = "jpeg"
     rewritten: str = ""
+    is_noted: bool = False
+    """Whether a person is told to look at it."""
     filename: str = "odd"
     """Without the ending."""
     layout: str = "folders"

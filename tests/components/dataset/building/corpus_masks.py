@@ -117,7 +117,7 @@ BAD_MASKS = [
         "mask of a wrong checksum",
         mask(with_wrong_checksum(mask_file(LABEL_HW))),
         _BAD_MASK,
-        "^the checksum of its IDAT is wrong$",
+        ": the checksum of its IDAT is wrong$",
     ),
     Refused(
         "mask that declares a huge size",

@@ -52,6 +52,7 @@ def _turned_jpeg(orientation: int) -> Accepted:
         tolerance=4,
         format="png",
         rewritten=_UPRIGHT,
+        is_noted=orientation < 5,  # The sizes of the others tell how a mask was drawn.
     )
 
 

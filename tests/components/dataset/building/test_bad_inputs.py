@@ -83,7 +83,9 @@ def test_what_is_odd_becomes_the_right_record(case, tmp_path, output):
     pixels = np.bincount(np.r_[label_HW.ravel(), corpus.LABEL_HW.ravel().repeat(2)], minlength=256)
     assert list(train["class_pixels"].values()) == pixels[:3].tolist()
     assert train["ignored_pixels"] == pixels[255]
-    assert left_in(output.parent) == ["records"]
+    assert [note["filename"] for note in manifest["notes"]] == ["odd"] * case.is_noted
+    listed = ["records", "records.findings.json"] if case.is_noted else ["records"]
+    assert left_in(output.parent) == listed
 
 
 def test_what_can_go_into_a_record_as_it_is_does(tmp_path, output):
