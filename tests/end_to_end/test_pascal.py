@@ -4,6 +4,7 @@ The tests stand in the order of one story and share its output folder.
 """
 
 import json
+import re
 import shutil
 
 import pytest
@@ -125,6 +126,31 @@ def test_an_identical_run_trains_nothing_and_pushes_nothing(checkout, arguments)
     assert states == dict.fromkeys(NODES, "cached")
     assert checkout.executions("Trainer").count("complete") == 1
     assert checkout.pushed() == before
+
+
+@pytest.mark.parametrize("change", ["damaged", "overtaken"])
+def test_a_version_that_is_not_served_any_more_is_not_called_pushed(checkout, arguments, change):
+    served = checkout.output / "serving" / "deeplab"
+    version = served / checkout.pushed()[-1]
+    kept = checkout.folder / "kept"
+    shutil.copytree(version, kept)
+    other = served / "99999999999"
+    if change == "damaged":
+        (version / "variables" / "variables.index").write_bytes(b"")
+    else:
+        other.mkdir()  # A server would try to load it.
+    done = checkout.run(*arguments)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"was pushed to {version}; got" in done.stdout and "Traceback" not in done.stdout
+    advice = re.search(r"the same command with (--from-node \S+ --no-cache)", done.stdout)[1]
+    done = checkout.run(*arguments, *advice.split())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "blessed, proven to serve and pushed" in done.stdout
+    # As it was, for the rest of the story.
+    for path in (*map(served.joinpath, checkout.pushed()), other):
+        shutil.rmtree(path, ignore_errors=True)
+    shutil.move(kept, version)
+    checkout.run(*arguments, *advice.split())
 
 
 def test_a_model_that_is_served_is_judged_anew_and_not_pushed_twice(checkout, arguments):
