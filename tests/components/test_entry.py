@@ -13,6 +13,8 @@ from components import entry
 from tests.components.dataset.building import corpus
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 ASCII = {
     "PYTHONIOENCODING": {"PYTHONIOENCODING": "ascii"},
     "locale": {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},

@@ -22,6 +22,8 @@ from components.errors import DataError
 from tests.components.dataset.building import corpus
 from tests.corpus import folder_cases, mask_cases, other_cases, table
 
+pytestmark = pytest.mark.slow
+
 
 def cases(*tables):
     return pytest.mark.parametrize("case", [pytest.param(c, id=c.name) for t in tables for c in t])

@@ -19,6 +19,8 @@ from tests.components.dataset.building.corpus import STORED
 from tests.components.graphs import transform_graph
 from tests.components.serving.conftest import CLASSES, CONFIG, IGNORE
 
+pytestmark = pytest.mark.slow
+
 ALLOWANCE = 80 * 2**20
 """For the network's own tensors and what the allocator keeps."""
 

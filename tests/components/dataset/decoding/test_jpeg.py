@@ -12,6 +12,8 @@ from components.dataset.decoding.image import DAMAGED, decode_image
 from components.dataset.examination.jpeg_warnings import jpeg_warning
 from components.dataset.limits import DEFAULT
 
+pytestmark = pytest.mark.slow
+
 END = b"\xff\xd9"
 ENCODERS = {
     "plain": {},
