@@ -48,7 +48,8 @@ def bare(pictures: int, passes: int, records: str) -> None:
     """The bare loop: plain `tf.data`, plain `fit`, plain evaluation."""
     import tensorflow as tf
 
-    from components.dataset.examination import decoding
+    from components.dataset.decoding.image import decode_image, decode_label
+    from components.dataset.limits import DEFAULT
     from components.dataset.records import IMAGE, LABEL
     from components.trainer import augmentation, optimization
     from components.transform import preprocessing
@@ -63,8 +64,8 @@ def bare(pictures: int, passes: int, records: str) -> None:
 
     def decode(serialized):
         row = tf.io.parse_single_example(serialized, spec)
-        image = decoding.decode_image(row[IMAGE])
-        label = decoding.decode_label(row[LABEL])
+        image = decode_image(row[IMAGE], DEFAULT).pixels
+        label = decode_label(row[LABEL], DEFAULT).pixels
         size = preprocessing.fit_size(tf.shape(image)[0], tf.shape(image)[1], crop)
         image = tf.image.resize(image, size, antialias=True)
         label = tf.image.resize(label, size, "nearest")

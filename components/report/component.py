@@ -13,8 +13,12 @@ import schemas
 from components.artifacts import DataReport, PicturesPage
 from components.data_gate import report
 from components.dataset import records
+from components.dataset.decoding.exif import UPRIGHT
+from components.dataset.decoding.image import decode_image, decode_label
+from components.dataset.limits import DEFAULT
 from components.evaluator.results import load_evaluation
 from components.examples import first_records
+from components.pictures import encode
 from components.report.advice import advise
 from components.report.page import Picture, contact_sheet, render_page
 from components.serving import signatures
@@ -78,8 +82,8 @@ def _predict(model: str, examples: list[bytes], num_classes: int) -> list[Pictur
     return [
         Picture(
             name=first(features, records.FILENAME).decode(),
-            image=image,
-            truth_HW=_ids(first(features, records.LABEL)),
+            image=_upright(image),
+            truth_HW=decode_label(first(features, records.LABEL), DEFAULT).pixels[..., 0].numpy(),
             prediction_HW=_ids(mask),
             mean_iou=metrics.mean_iou(matrix.reshape(num_classes, num_classes)),
         )
@@ -87,6 +91,12 @@ def _predict(model: str, examples: list[bytes], num_classes: int) -> list[Pictur
             parsed, images, masks.numpy(), matrices, strict=True
         )
     ]
+
+
+def _upright(image: bytes) -> bytes:
+    """The picture's file, written anew where it does not lie upright."""
+    pixels, _, orientation = decode_image(image, DEFAULT)
+    return image if orientation == UPRIGHT else encode(Image.fromarray(pixels.numpy()), "PNG")
 
 
 def _ids(png: bytes) -> np.ndarray:

@@ -15,6 +15,8 @@ from PIL import Image
 
 from components import texts
 from components.dataset import records
+from components.dataset.decoding.image import decode_image
+from components.dataset.limits import DEFAULT
 from components.errors import ServingError
 from components.serving import signatures
 from components.storage import paths
@@ -132,7 +134,7 @@ def _ask(model: str, requests: list[tuple[str, str, list[bytes]]], timeout: int)
 def _check_mask(picture: bytes, mask: bytes, num_classes: int) -> tuple[int, int]:
     """Width and height of the mask, which are those of the picture."""
     ids = np.asarray(Image.open(io.BytesIO(mask)))
-    size = tuple(tf.io.decode_image(picture, expand_animations=False).shape[:2])
+    size = tuple(decode_image(picture, DEFAULT).pixels.shape[:2])
     if ids.shape != size:
         raise ServingError(f"expected a mask of height and width {size}; got {ids.shape}")
     if ids.max() >= num_classes:
