@@ -18,6 +18,8 @@ from components.dataset.decoding.file_bytes import part
 _SOF0, _LAST_SOF = 0xC0, 0xCF
 _NOT_SOF = (0xC4, 0xC8, 0xCC)
 _EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
+# Stuffed bytes, restarts, the start of a picture; and 0xFF again, which fills.
+_NO_MARKERS = (0x00, 0x01, *range(0xD0, 0xD9), 0xFF)
 _EXIF = tuple(b"Exif\0\0")
 _END = b"\xff\xd9"
 _HEAD = 22
@@ -91,14 +93,14 @@ def _markers(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     Args:
         file: uint8, its bytes.
     """
-    second = file[1:]
-    may_be = (file[:-1] == 0xFF) & (second != 0x00) & (second != 0x01) & (second != 0xFF)
-    may_be &= (second < 0xD0) | (second > 0xD8)  # Restarts, and the start of the picture.
-    places = tf.where(may_be)[:, 0]
-    kinds = tf.cast(tf.gather(second, places), tf.int32)
+    last = tf.size(file, tf.int64) - 1
+    # Few bytes are 0xFF, so that the rest takes next to no memory.
+    places = tf.where(file == 0xFF)[:, 0]
+    kinds = tf.cast(tf.gather(file, tf.minimum(places + 1, last)), tf.int32)
+    may_be = (places < last) & ~_is_one_of(kinds, _NO_MARKERS)
+    places, kinds = tf.boolean_mask(places, may_be), tf.boolean_mask(kinds, may_be)
     # Each but the end says how far away the next is. What is not met on the way from the first is
     # none: a thumbnail within EXIF is full of markers.
-    last = tf.size(file, tf.int64) - 1
     sizes = [tf.cast(tf.gather(file, tf.minimum(places + i, last)), tf.int64) for i in (2, 3)]
     count = tf.size(places)
     following = tf.searchsorted(places, places + 2 + 256 * sizes[0] + sizes[1])
