@@ -28,8 +28,7 @@ _DOUBLINGS = 12
 """Enough to follow 4,096 markers."""
 _COEFFICIENTS, _COMPONENTS = 64, 4
 _NOT_SENT = 99
-_FILLED_IN = (64, 128)
-"""Grey values of missing pixels: of four inks, and of everything else."""
+_CORNER = 2
 
 
 class Markers(NamedTuple):
@@ -41,6 +40,8 @@ class Markers(NamedTuple):
     """See `exif.orientation`."""
     end: tf.Tensor
     """Where the end of the picture is marked; -1 where nothing marks it."""
+    filled_in: tf.Tensor
+    """int32: the grey that libjpeg gives to missing pixels."""
     is_complete: tf.Tensor
     """bool: each coefficient of each component was sent to its last bit."""
 
@@ -83,6 +84,7 @@ def jpeg_markers(encoded: tf.Tensor) -> Markers:
         width=256 * frame[7] + frame[8],
         orientation=lies,
         end=tf.concat([ends, [-1]], axis=0)[0],
+        filled_in=tf.where(frame[9] == _COMPONENTS, 64, 128),  # Of four inks, and of all else.
         is_complete=_is_complete(frame, tf.boolean_mask(heads, kinds == _SOS)),
     )
 
@@ -178,8 +180,8 @@ def is_whole(encoded: tf.Tensor, markers: Markers, pixels: tf.Tensor) -> tf.Tens
         filled = decode(tf.strings.join([data, _FILLER, _END]), ratio=8)
         return tf.reduce_any(filled != decode(tf.strings.join([data, _END]), ratio=8))
 
-    # What libjpeg fills in is grey down to the last corner, so few files need the other look, of
-    # which libjpeg says on the terminal that bytes are left over.
-    corner = tf.cast(pixels[-1, -1], tf.int32)
-    is_grey = tf.reduce_all(corner == corner[0]) & _is_one_of(corner[0], _FILLED_IN)
+    # What libjpeg fills in is grey down to the last corner, so few whole files need the other
+    # look, of which libjpeg says on the terminal that bytes are left over.
+    corner = tf.cast(tf.reshape(pixels[-_CORNER:, -_CORNER:], [-1]), tf.int32)
+    is_grey = tf.reduce_all(corner == markers.filled_in)
     return markers.is_complete & ~tf.cond(is_grey, is_cut_off, lambda: tf.constant(False))
