@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,15 @@ import components  # noqa: F401 - before any test imports Keras, see components/
 from tests.file_server import serving
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure():
+    """Lets Ctrl-C through to the commands that tests start and end by it.
+
+    A shell that starts the tests in the background has it ignored, and children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
