@@ -91,7 +91,7 @@ def test_another_run_in_the_same_place_is_refused_and_harms_nothing(start):
     assert second.returncode == 2 and more == ""
     assert f"got another one at work, process {first.pid} on" in said
     assert "local_runner.py" in said and "Traceback" not in said
-    planned = start("--dry-run")  # It writes nothing, and may look.
+    planned = start("--dry-run")  # It takes no lock, and may look.
     said, more = planned.communicate()
     assert planned.returncode == 0, said + more
     said, more = first.communicate()

@@ -63,9 +63,6 @@ def decode_label(encoded: tf.Tensor | bytes, limits: Limits) -> Decoded:
 def _image_decoder(limits: Limits):
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     def decode(encoded: tf.Tensor) -> Decoded:
-        size = tf.strings.length(encoded)
-        too_long = f"expected at most {limits.max_bytes:,} bytes, got "
-
         def known() -> Decoded:
             # Not `tf.switch_case`, which TensorFlow Transform cannot write down.
             otherwise = functools.partial(_none, UNKNOWN)
@@ -78,11 +75,7 @@ def _image_decoder(limits: Limits):
                 )
             return otherwise()
 
-        return tf.cond(
-            size > limits.max_bytes,
-            lambda: _none(tf.strings.join([too_long, tf.strings.as_string(size)])),
-            known,
-        )
+        return _unless_too_long(encoded, limits, known)
 
     return decode
 
@@ -91,10 +84,23 @@ def _image_decoder(limits: Limits):
 def _label_decoder(limits: Limits):
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     def decode(encoded: tf.Tensor) -> Decoded:
-        header = _png_header(encoded, limits)
-        return _decode(header, lambda: _whole(tf.io.decode_png(encoded, channels=1)), channels=1)
+        def label() -> Decoded:
+            header = _png_header(encoded, limits)
+            return _decode(header, lambda: _whole(tf.io.decode_png(encoded, channels=1)), 1)
+
+        return _unless_too_long(encoded, limits, label, channels=1)
 
     return decode
+
+
+def _unless_too_long(
+    encoded: tf.Tensor, limits: Limits, decode: Callable[[], Decoded], channels: int = 3
+) -> Decoded:
+    """Decodes a file of no more bytes than may be."""
+    size = tf.strings.length(encoded)
+    expected = f"expected at most {limits.max_bytes:,} bytes, got "
+    too_long = tf.strings.join([expected, tf.strings.as_string(size)])
+    return tf.cond(size > limits.max_bytes, lambda: _none(too_long, channels), decode)
 
 
 def _size_problem(limits: Limits, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
@@ -175,9 +181,9 @@ def _whole(pixels: tf.Tensor) -> _Pixels:
     return pixels, tf.constant("")
 
 
-def _none(problem: tf.Tensor | str) -> Decoded:
+def _none(problem: tf.Tensor | str, channels: int = 3) -> Decoded:
     return Decoded(
-        tf.zeros([1, 1, 3], tf.uint8),
+        tf.zeros([1, 1, channels], tf.uint8),
         tf.convert_to_tensor(problem),
         tf.constant(UPRIGHT, tf.int64),
     )
