@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import keras
 from keras import layers, ops
 
+from models import native
+
 # Clips the linear features of bounded networks as ReLU6 clips the others.
 BOUND = 6.0
 
@@ -97,7 +99,7 @@ def conv2d(
         [batch, ceil(height / stride), ceil(width / stride), filters].
     """
     x, padding = pad_for_stride(x, kernel_size, stride, name, style, fixed_padding)
-    x = layers.Conv2D(
+    x = native.Conv2D(
         filters,
         kernel_size,
         strides=stride,
@@ -163,7 +165,7 @@ def activation(x, name: str, style: ConvStyle):
 
 def _normalize_and_activate(x, name: str, style: ConvStyle, activate: bool):
     if style.batch_norm:
-        x = layers.BatchNormalization(
+        x = native.BatchNormalization(
             momentum=style.momentum,
             epsilon=style.epsilon,
             dtype=style.dtype,
