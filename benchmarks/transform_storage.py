@@ -105,8 +105,7 @@ def _write(data_dir: str, pictures: int, folder: str) -> dict[str, int]:
     metadata_io.write_metadata(metadata, f"{folder}/transform/metadata")
     transform = _graph(folder)
     with tf.io.TFRecordWriter(f"{folder}/resized.gz", options) as writer:
-        for row in rows:
-            features = transform(tf.constant([row]))
+        for features in tf.data.Dataset.from_tensor_slices(rows).batch(1).map(transform):
             pixels = tf.cast(tf.round((features[preprocessing.IMAGE][0] + 1) * 127.5), tf.uint8)
             label = tf.cast(features[preprocessing.LABEL][0][..., None], tf.uint8)
             values = {

@@ -18,6 +18,7 @@ from components.serving.exported import identity
 from components.serving.versions import EXTRA, MODEL_DESCRIPTION, WEIGHTS
 from components.storage import paths
 from components.transform import preprocessing
+from components.transform.graph import TransformGraph
 from models import DeepLabV3Plus, inference
 from models.checkpoints import official_variables, save_checkpoint
 from models.confusion import confusion_matrix
@@ -58,7 +59,7 @@ class ServedModel(tf.Module):
         self._variables = [variable.value for variable in network.variables]
         self._network = lambda: network
         self._trained = lambda: model
-        self._transform = transform_output.transform_features_layer()
+        self._transform = TransformGraph(transform_output)
         self._raw_feature_spec = transform_output.raw_feature_spec()
         self._num_classes = num_classes
         self._ignore_label = ignore_label
@@ -84,7 +85,13 @@ class ServedModel(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)])
     def serve(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Picture files to masks, each as large as its picture is seen; none fails its batch."""
-        features = self._transform({records.IMAGE: image_bytes[:, tf.newaxis]})
+        features = self._transform(
+            {records.IMAGE: image_bytes[:, tf.newaxis]},
+            (
+                *(preprocessing.IMAGE, preprocessing.SIZE, preprocessing.ORIGINAL_SIZE),
+                preprocessing.PROBLEM,
+            ),
+        )
 
         def encode(inputs):
             mask, size, original_size, problem = inputs
@@ -107,7 +114,10 @@ class ServedModel(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Serialized records to one confusion matrix a picture, over the labelled pixels."""
-        features = self._transform(tf.io.parse_example(examples, self._raw_feature_spec))
+        features = self._transform(
+            tf.io.parse_example(examples, self._raw_feature_spec),
+            (preprocessing.IMAGE, preprocessing.LABEL, preprocessing.PROBLEM),
+        )
         matrix, out_of_range = confusion_matrix(
             features[preprocessing.LABEL],
             self._predict(features[preprocessing.IMAGE]),

@@ -13,6 +13,7 @@ import tensorflow_transform as tft
 from components import texts
 from components.errors import DataError
 from components.transform import preprocessing
+from components.transform.graph import TransformGraph
 
 # Raw records that go through the Transform graph at once: one data set for each batch of them
 # costs less than one for each picture, see `preprocessing._map_tolerant`.
@@ -37,35 +38,43 @@ def read_records(files: Sequence[str]) -> tf.data.Dataset:
 
 
 class TransformedRecords:
-    """Applies the Transform graph to batches of serialized records.
+    """Applies the Transform graph to batches of serialized records, in a data set's `map`.
 
     Args:
         transform_output: the output of the Transform step.
     """
 
     def __init__(self, transform_output: tft.TFTransformOutput):
-        self._layer = transform_output.transform_features_layer()
+        self._graph = TransformGraph(transform_output)
         self._spec = transform_output.raw_feature_spec()
 
     def __call__(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        """String `[B]` to the outputs of `components.transform.preprocessing`.
+        """String `[B]` to image, label and size, see `components.transform.preprocessing`.
 
         A picture that cannot be decoded is an error here: the data gate lets none pass.
         """
-        features = self._layer(tf.io.parse_example(serialized, self._spec))
+        outputs = (preprocessing.IMAGE, preprocessing.LABEL, preprocessing.SIZE)
+        features = self._features(serialized, (*outputs, preprocessing.PROBLEM))
         decodable = tf.debugging.assert_equal(
             features[preprocessing.PROBLEM],
             "",
             "a picture cannot be decoded; the data gate should have stopped it",
         )
-        with tf.control_dependencies([] if decodable is None else [decodable]):
-            return {name: tf.identity(value) for name, value in features.items()}
+        with tf.control_dependencies([decodable]):
+            return {name: tf.identity(features[name]) for name in outputs}
+
+    def statistics(self, serialized: tf.Tensor) -> tf.Tensor:
+        """String `[B]` to the sums that the Transform step made of the training split."""
+        return self._features(serialized, [preprocessing.STATISTICS])[preprocessing.STATISTICS]
+
+    def _features(self, serialized: tf.Tensor, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
+        return self._graph(tf.io.parse_example(serialized, self._spec), outputs)
 
 
 def dataset_statistics(records: tf.data.Dataset, transform: TransformedRecords) -> dict:
     """What the full pass of Transform measured, see `preprocessing.unpack_statistics`."""
-    features = transform(next(iter(records.batch(1))))
-    return preprocessing.unpack_statistics(features[preprocessing.STATISTICS][0].numpy())
+    rows = next(iter(records.batch(1).map(transform.statistics)))
+    return preprocessing.unpack_statistics(rows[0].numpy())
 
 
 def training_batches(

@@ -217,7 +217,7 @@ def _distributed(
 
 
 def _some_pictures(records: _Records):
-    features = records.transform(next(iter(records.val.batch(_PICTURES_IN_TENSORBOARD))))
+    features = next(iter(records.val.batch(_PICTURES_IN_TENSORBOARD).map(records.transform)))
     return tuple(features[name].numpy() for name in (preprocessing.IMAGE, preprocessing.LABEL))
 
 

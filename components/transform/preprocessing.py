@@ -139,48 +139,65 @@ def preprocessing_fn(
     ignore_label = custom_config["ignore_label"]
     limits = Limits(**custom_config.get("limits", {}))
 
+    images = tf.reshape(inputs[records.IMAGE], [-1])
+    labels = tf.reshape(inputs[records.LABEL], [-1])
+
     def prepare_image(file):
         pixels, problem, _ = decode_image(file, limits)
         shrunk, size = _letterbox(pixels, canvas_size, "bilinear")
         canvas = normalise(_pad(shrunk, size, canvas_size, _PAD_PIXEL))
-        return canvas, size, tf.shape(pixels)[:2], channel_sums(pixels), problem
+        return canvas, size, tf.shape(pixels)[:2], problem
 
     def prepare_label(file):
-        pixels = decode_label(file, limits).pixels
-        shrunk, size = _letterbox(pixels, canvas_size, "nearest")
-        canvas = tf.cast(_pad(shrunk, size, canvas_size, float(ignore_label))[..., 0], tf.int64)
-        return canvas, _count(pixels[..., 0], 256)
+        shrunk, size = _letterbox(decode_label(file, limits).pixels, canvas_size, "nearest")
+        canvas = _pad(shrunk, size, canvas_size, float(ignore_label))
+        return [tf.cast(canvas[..., 0], tf.int64)]
 
     one = tf.ones([2], tf.int32)
-    (image, size, original_size, sums, problem), is_done = _map_tolerant(
-        prepare_image,
-        tf.reshape(inputs[records.IMAGE], [-1]),
-        (tf.zeros([canvas_size, canvas_size, 3]), one, one, tf.zeros([6], tf.int64), ""),
+    (image, size, original_size, problem), is_done = _map_tolerant(
+        prepare_image, images, (tf.zeros([canvas_size, canvas_size, 3]), one, one, "")
     )
-    (label, histogram), _ = _map_tolerant(
+    (label,), _ = _map_tolerant(
         prepare_label,
-        tf.reshape(inputs[records.LABEL], [-1]),
-        (
-            tf.fill([canvas_size, canvas_size], tf.constant(ignore_label, tf.int64)),
-            tf.zeros([256], tf.int64),
-        ),
+        labels,
+        [tf.fill([canvas_size, canvas_size], tf.constant(ignore_label, tf.int64))],
     )
-    is_class = tf.constant([label != ignore_label for label in range(num_classes)], tf.int64)
-    counted = histogram[:, :num_classes] * is_class
-    ignored = tf.reduce_sum(histogram, 1, keepdims=True) - tf.reduce_sum(counted, 1, keepdims=True)
-    pixels = tf.cast(tf.reduce_prod(original_size, axis=1, keepdims=True), tf.int64)
-    one_each = tf.ones_like(pixels)
-    statistics = tft.sum(
-        tf.concat([counted, ignored, sums, pixels, one_each], axis=1), reduce_instance_dims=False
-    )
+    counted = _measured(images, labels, num_classes, ignore_label, limits)
+    statistics = tft.sum(counted, reduce_instance_dims=False)
     return {
         IMAGE: image,
         LABEL: label,
         SIZE: tf.cast(size, tf.int64),
         ORIGINAL_SIZE: tf.cast(original_size, tf.int64),
         PROBLEM: tf.where(is_done, problem, DAMAGED),
-        STATISTICS: tf.tile(statistics[None], [tf.shape(image)[0], 1]),
+        STATISTICS: tf.tile(statistics[None], [tf.size(images), 1]),
     }
+
+
+def _measured(
+    images: tf.Tensor, labels: tf.Tensor, num_classes: int, ignore_label: int, limits: Limits
+) -> tf.Tensor:
+    """int64 `[B, C + 9]`: what each record adds to `STATISTICS`.
+
+    It decodes for itself: so the full pass, which needs only this, shrinks no picture, and training
+    and serving, which have the sums already, count nothing.
+    """
+
+    def measure_image(file):
+        pixels = decode_image(file, limits).pixels
+        return channel_sums(pixels), tf.reduce_prod(tf.shape(pixels, tf.int64)[:2])[None]
+
+    def measure_label(file):
+        return [_count(decode_label(file, limits).pixels[..., 0], 256)]
+
+    (sums, pixels), _ = _map_tolerant(
+        measure_image, images, (tf.zeros([6], tf.int64), tf.ones([1], tf.int64))
+    )
+    (histogram,), _ = _map_tolerant(measure_label, labels, [tf.zeros([256], tf.int64)])
+    is_class = tf.constant([label != ignore_label for label in range(num_classes)], tf.int64)
+    counted = histogram[:, :num_classes] * is_class
+    ignored = tf.reduce_sum(histogram, 1, keepdims=True) - tf.reduce_sum(counted, 1, keepdims=True)
+    return tf.concat([counted, ignored, sums, pixels, tf.ones_like(pixels)], axis=1)
 
 
 def unpack_statistics(row) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from components.dataset.examination.examine import examine
 from components.dataset.records import IMAGE, LABEL, Record
 from components.serving import signatures
 from components.transform import preprocessing
+from models.layers import ResizeBilinear
 from tests.components.dataset.building import corpus
 from tests.components.graphs import transform_graph
 from tests.corpus import bitmaps, jpeg_cases, mask_cases, other_cases, table
@@ -84,12 +85,20 @@ def transformed(transform_output):
     return run
 
 
+class _Colors(keras.Model):
+    """What is asked of a `DeepLabV3Plus`."""
+
+    batch_norm_layers = ()
+    logits_resize = ResizeBilinear()
+    logits_layer = property(lambda self: self.get_layer("logits"))
+
+
 @pytest.fixture(scope="module")
 def served(transform_output):
     """The served model around a network that names the nearest of four colours at each pixel."""
     pixels = keras.Input((CANVAS, CANVAS, 3))
     logits = keras.layers.Conv2D(4, 1, name="logits")
-    model = keras.Model(pixels, logits(pixels))
+    model = _Colors(pixels, logits(pixels))
     colors = COLORS_43 / 127.5 - 1
     logits.set_weights([2 * colors.T[None, None], -(colors**2).sum(1)])
     return signatures.ServedModel(model, transform_output, num_classes=4, ignore_label=255)
