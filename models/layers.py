@@ -207,9 +207,9 @@ class ResizeBilinear(layers.Layer):
         _, height, width, channels = ops.shape(x)
         _, new_height, new_width, _ = ops.shape(like)
         # Width first leaves most of the work to one large matrix product.
-        x = ops.matmul(self._interpolation(width, new_width, x.dtype), x)
+        x = ops.matmul(self.interpolation(width, new_width, x.dtype), x)
         x = ops.reshape(x, (-1, height, new_width * channels))
-        x = ops.matmul(self._interpolation(height, new_height, x.dtype), x)
+        x = ops.matmul(self.interpolation(height, new_height, x.dtype), x)
         return ops.reshape(x, (-1, new_height, new_width, channels))
 
     def compute_output_shape(self, input_shape):
@@ -221,8 +221,17 @@ class ResizeBilinear(layers.Layer):
         """The arguments that build the same layer again."""
         return {**super().get_config(), "align_corners": self.align_corners}
 
-    def _interpolation(self, size, new_size, dtype):
-        """[new_size, size] weights of every old pixel in every new one; sizes may be tensors."""
+    def interpolation(self, size, new_size, dtype):
+        """The share of every old pixel in every new one, along one axis.
+
+        Args:
+            size: Old pixels, an int or a tensor.
+            new_size: New pixels, likewise.
+            dtype: Of the result.
+
+        Returns:
+            [new_size, size].
+        """
         # In float32 whatever the dtype: positions of large images do not fit bfloat16.
         old, new = ops.cast(size, "float32"), ops.cast(new_size, "float32")
         if self.align_corners:
