@@ -21,6 +21,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.networks import served
+
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _CLASSES = 21
 _NETWORKS = {
@@ -52,7 +54,8 @@ def keras_steps(network: str, images, labels, bfloat16: bool, xla: bool):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=xla,
     )
-    masks = keras.Model(model.input, keras.ops.argmax(model.output, axis=-1))
+    scores = served(model)
+    masks = keras.Model(scores.input, keras.ops.argmax(scores.output, axis=-1))
     masks.compile(jit_compile=xla)
     images, labels = keras.ops.convert_to_tensor(images), keras.ops.convert_to_tensor(labels)
     return lambda: model.train_on_batch(images, labels), lambda: masks.predict_on_batch(images)
@@ -148,8 +151,8 @@ def find_gpu(backend: str) -> str:
     if not listed.strip() or seen.returncode or int(seen.stdout.split()[-1]) == 0:
         raise SystemExit(
             f"expected a GPU that the driver and {backend} see; got {listed.strip() or 'none'} "
-            f"from nvidia-smi and {seen.stdout.strip() or 'an error'} from {backend}; to fix, run this "
-            "where one is, set KERAS_BACKEND=jax, or try the script with --cpu --size 33"
+            f"from nvidia-smi and {seen.stdout.strip() or 'an error'} from {backend}; to fix, "
+            "run this where one is, set KERAS_BACKEND=jax, or try the script with --cpu --size 33"
         )
     return listed.splitlines()[0]
 
