@@ -192,17 +192,17 @@ _JOBS = {
 
 
 def measure(job: str, workers: int, folder: Path) -> dict[str, float]:
-    """Seconds of one job, and the peak memory of this process and its children together, in MB."""
+    """Seconds of one job, by the clock and of CPU; MB at the peak, with child processes."""
     if hasattr(os, "sched_setaffinity"):  # Before TensorFlow counts the cores; not on macOS.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:workers])
     with tempfile.TemporaryDirectory() as output:
         work = _JOBS[job](folder, Path(output), workers)
         with _PeakOfChildren() as children:
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             work()
-            seconds = time.perf_counter() - start
+            seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return {"seconds": seconds, "MB": own + children.megabytes}
+    return {"seconds": seconds, "CPU": cpu, "MB": own + children.megabytes}
 
 
 class _PeakOfChildren:
@@ -245,7 +245,14 @@ def main() -> None:
         return
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("job")
-    for column in ("workers", "pictures", "images/s", "ratio to decoding alone", "peak MB"):
+    for column in (
+        "workers",
+        "pictures",
+        "images/s",
+        "ratio to decoding alone",
+        "CPU ms each",
+        "peak MB",
+    ):
         table.add_column(column, justify="right")
     for pictures in arguments.pictures:
         with tempfile.TemporaryDirectory() as folder:
@@ -265,6 +272,7 @@ def main() -> None:
                 str(pictures),
                 f"{pictures / seconds:.0f}",
                 f"{statistics.median(ratios):.2f}" if ratios else "–",
+                f"{1e3 * statistics.median(run['CPU'] for run in runs) / pictures:.2f}",
                 f"{statistics.median(run['MB'] for run in runs):.0f}",
             )
     Console().print(table)
