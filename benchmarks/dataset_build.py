@@ -2,10 +2,11 @@
 
     python -m benchmarks.dataset_build --source VOCdevkit
 
-Conversion against the official way of `build_voc2012_data.py`: palettes are first taken off every
-mask and written to disk (`remove_gt_colormap.py`), then each picture and each mask is decoded in a
-session, in one thread, and written. Every run is a process of its own, by turns; the seconds are
-those of the work alone, without imports. More pictures than there are come as links to the same.
+Conversion and checks against decoding: the same pictures and masks, from memory, by the decoders
+that train, one call for each file, and nothing else. Every run is a process of its own, by turns,
+on as many cores as it has workers; the seconds are those of the work alone, without imports and
+without the trace of the decoders, which each process has once. More pictures than there are come
+as links to the same.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -30,7 +32,7 @@ import schemas
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _CROP = 513
-_JOBS = ("official", "conversion", "conversion, 2 workers", "checks", "transform")
+_WORKERS = (1, 2)
 
 
 def link_pictures(source: Path, folder: Path, count: int) -> None:
@@ -50,79 +52,97 @@ def link_pictures(source: Path, folder: Path, count: int) -> None:
         (folder / f"ImageSets/Segmentation/{split}.txt").write_text("\n".join(linked))
 
 
-def official(folder: Path, output: Path) -> Callable[[], None]:
-    """The official way, written anew from its description."""
-    import numpy as np
-    import tensorflow as tf
-    from PIL import Image
+def decoding(folder: Path, output: Path, workers: int) -> Callable[[], None]:
+    """What no conversion and no check can do without: each picture and each mask, decoded."""
+    from components.dataset.building.mask_files import record_mask
+    from components.dataset.decoding.image import decode_image, decode_label
+    from components.dataset.limits import DEFAULT
 
-    from components.dataset.records import Record
+    pairs, _ = _layout(folder).pairs("train", 0)
+    files = []
+    for pair in pairs:
+        mask = record_mask(Path(pair.label).read_bytes(), pair.label, schemas.load("pascal"))
+        files.append((Path(pair.image).read_bytes(), mask))
 
-    names = (folder / "ImageSets/Segmentation/train.txt").read_text().split()
+    def decode(pair: tuple[bytes, bytes]) -> None:
+        decode_image(pair[0], DEFAULT)
+        decode_label(pair[1], DEFAULT)
+
+    decode(files[0])
 
     def work() -> None:
-        raw = output / "raw"
-        raw.mkdir()
-        for name in names:
-            mask = np.array(Image.open(folder / f"SegmentationClass/{name}.png"))
-            Image.fromarray(mask).save(raw / f"{name}.png", "PNG")
-        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-            encoded = tf.compat.v1.placeholder(tf.string)
-            jpeg = tf.io.decode_jpeg(encoded, channels=3)
-            png = tf.io.decode_png(encoded, channels=1)
-            with tf.io.TFRecordWriter(str(output / "train.tfrecord")) as writer:
-                for name in names:
-                    image = (folder / f"JPEGImages/{name}.jpg").read_bytes()
-                    label = (raw / f"{name}.png").read_bytes()
-                    height, width = session.run(jpeg, {encoded: image}).shape[:2]
-                    assert session.run(png, {encoded: label}).shape[:2] == (height, width)
-                    record = Record(
-                        filename=name,
-                        image=image,
-                        image_format="jpeg",
-                        label=label,
-                        height=height,
-                        width=width,
-                    )
-                    writer.write(record.serialize())
+        with ThreadPoolExecutor(workers) as pool:
+            for _ in pool.map(
+                lambda i: [decode(pair) for pair in files[i::workers]], range(workers)
+            ):
+                pass
 
     return work
 
 
-def ours(folder: Path, output: Path, workers: int) -> Callable[[], None]:
+def conversion(folder: Path, output: Path, workers: int) -> Callable[[], None]:
     """The conversion of this project."""
-    from components.dataset.building import conversion
-    from components.dataset.building.layout import find_layout
+    from components.dataset.building.conversion import convert
+    from components.dataset.building.pairs import read_pair
 
-    layout = find_layout(schemas.load("pascal"), folder)
-    beam_args = [*conversion.LOCAL_BEAM_ARGS]
-    if workers > 1:
-        beam_args += [
-            "--direct_running_mode=multi_threading",
-            f"--direct_num_workers={workers}",
-        ]
-    return lambda: conversion.convert(
-        layout, ["train"], output / "records", source="", beam_args=beam_args
-    )
+    layout = _layout(folder)
+    read_pair(layout.pairs("train", 1)[0][0], layout.dataset)
+    return lambda: convert(layout, ["train"], output / "records", source="", workers=workers)
 
 
-def checks(folder: Path, output: Path) -> Callable[[], None]:
+def checks(folder: Path, output: Path, workers: int) -> Callable[[], None]:
     """The look that the data gate takes into every record, without Beam around it."""
-    import tensorflow as tf
-
     from components.data_gate.checks import check_record
+    from components.storage import tfrecords
 
-    ours(folder, output, 1)()
-    files = sorted(str(path) for path in (output / "records").glob("*.tfrecord"))
+    conversion(folder, output, 1)()
+    files = sorted((output / "records").glob("*.tfrecord"))
 
-    def work() -> None:
-        for serialized in tf.data.TFRecordDataset(files).as_numpy_iterator():
+    def check(path: Path) -> None:
+        for serialized in tfrecords.read(path):
             check_record(serialized, "train", num_classes=21, ignore_label=255)
 
+    def work() -> None:
+        with ThreadPoolExecutor(workers) as pool:
+            for _ in pool.map(check, files):
+                pass
+
     return work
 
 
-def transform(folder: Path, output: Path) -> Callable[[], None]:
+def gate(folder: Path, output: Path, workers: int) -> Callable[[], None]:
+    """The whole pass of the data gate, on Beam, over the files that the pipeline has ingested."""
+    import gzip
+    import shutil
+
+    import apache_beam  # noqa: F401 - not part of the work
+
+    from components.data_gate.beam_pass import examine_all
+    from components.dataset.building.conversion import LOCAL_BEAM_ARGS
+    from components.dataset.limits import DEFAULT
+
+    conversion(folder, output, 1)()
+    (output / "gzipped").mkdir()
+    for path in (output / "records").glob("*.tfrecord"):
+        with (
+            open(path, "rb") as plain,
+            gzip.open(output / "gzipped" / f"{path.name}.gz", "wb") as to,
+        ):
+            shutil.copyfileobj(plain, to)
+    options = [*LOCAL_BEAM_ARGS]
+    if workers > 1:
+        options += ["--direct_running_mode=multi_threading", f"--direct_num_workers={workers}"]
+    splits = {"train": str(output / "gzipped")}
+    return lambda: examine_all(splits, schemas.load("pascal"), DEFAULT, str(output), options)
+
+
+def _layout(folder: Path):
+    from components.dataset.building.layout import find_layout
+
+    return find_layout(schemas.load("pascal"), folder)
+
+
+def transform(folder: Path, output: Path, workers: int) -> Callable[[], None]:
     """The full pass of Transform over all records."""
     import apache_beam as beam
     import tensorflow as tf
@@ -130,10 +150,10 @@ def transform(folder: Path, output: Path) -> Callable[[], None]:
     from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
     from components.dataset import records
-    from components.dataset.building import conversion
+    from components.dataset.building.conversion import LOCAL_BEAM_ARGS
     from components.transform import preprocessing
 
-    ours(folder, output, 1)()
+    conversion(folder, output, 1)()
     spec = {key: tf.io.FixedLenFeature([1], tf.string) for key in (records.IMAGE, records.LABEL)}
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
     config = {"canvas_size": _CROP, "num_classes": 21, "ignore_label": 255}
@@ -143,7 +163,7 @@ def transform(folder: Path, output: Path) -> Callable[[], None]:
         return {key: [features[key].bytes_list.value[0]] for key in spec}
 
     def work() -> None:
-        options = beam.options.pipeline_options.PipelineOptions([*conversion.LOCAL_BEAM_ARGS])
+        options = beam.options.pipeline_options.PipelineOptions([*LOCAL_BEAM_ARGS])
         with (
             beam.Pipeline(options=options) as pipeline,
             tft_beam.Context(temp_dir=str(output / "temp"), desired_batch_size=16),
@@ -162,22 +182,27 @@ def transform(folder: Path, output: Path) -> Callable[[], None]:
     return work
 
 
-def measure(job: str, folder: Path) -> dict[str, float]:
-    """Seconds of one job, and the peak memory of this process and its children together, in MB."""
+_JOBS = {
+    "decoding alone": decoding,
+    "conversion": conversion,
+    "checks": checks,
+    "the gate's pass": gate,
+    "transform": transform,
+}
+
+
+def measure(job: str, workers: int, folder: Path) -> dict[str, float]:
+    """Seconds of one job, by the clock and of CPU; MB at the peak, with child processes."""
+    if hasattr(os, "sched_setaffinity"):  # Before TensorFlow counts the cores; not on macOS.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:workers])
     with tempfile.TemporaryDirectory() as output:
-        work = {
-            "official": lambda: official(folder, Path(output)),
-            "conversion": lambda: ours(folder, Path(output), 1),
-            "conversion, 2 workers": lambda: ours(folder, Path(output), 2),
-            "checks": lambda: checks(folder, Path(output)),
-            "transform": lambda: transform(folder, Path(output)),
-        }[job]()
+        work = _JOBS[job](folder, Path(output), workers)
         with _PeakOfChildren() as children:
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             work()
-            seconds = time.perf_counter() - start
+            seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    return {"seconds": seconds, "MB": own + children.megabytes}
+    return {"seconds": seconds, "CPU": cpu, "MB": own + children.megabytes}
 
 
 class _PeakOfChildren:
@@ -206,51 +231,70 @@ class _PeakOfChildren:
 
 
 def main() -> None:
-    """Prints images/s and MB, medians over the rounds, and the median ratio to the official way."""
+    """Prints images/s and MB, medians over the rounds, and the median ratio to decoding alone."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", type=Path, required=True, help="folder of a PASCAL VOC")
     parser.add_argument("--pictures", type=int, nargs="+", default=[300, 3000])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--job", choices=_JOBS, help=argparse.SUPPRESS)
+    parser.add_argument("--jobs", nargs="+", choices=_JOBS, default=list(_JOBS))
+    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.job:
-        json.dump(measure(arguments.job, arguments.source), sys.stdout)
+    if arguments.run:
+        job, workers = arguments.run
+        json.dump(measure(job, int(workers), arguments.source), sys.stdout)
         return
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("job")
-    for column in ("pictures", "images/s", "ratio to official", "peak MB"):
+    for column in (
+        "workers",
+        "pictures",
+        "images/s",
+        "ratio to decoding alone",
+        "CPU ms each",
+        "peak MB",
+    ):
         table.add_column(column, justify="right")
     for pictures in arguments.pictures:
         with tempfile.TemporaryDirectory() as folder:
             link_pictures(arguments.source, Path(folder), pictures)
-            found: dict[str, list[dict[str, float]]] = {job: [] for job in _JOBS}
-            for _ in range(arguments.rounds):
-                for job in _JOBS:
-                    done = subprocess.run(
-                        [
-                            *(sys.executable, "-m", "benchmarks.dataset_build"),
-                            *("--source", folder, "--job", job),
-                        ],
-                        cwd=_REPOSITORY,
-                        stdout=subprocess.PIPE,
-                        text=True,
-                        check=True,
-                    )
-                    found[job].append(json.loads(done.stdout.splitlines()[-1]))
-        for job, runs in found.items():
+            rounds = [_round(arguments.jobs, folder) for _ in range(arguments.rounds)]
+        for job, workers in rounds[0]:
+            runs = [found[job, workers] for found in rounds]
+            ratios = [
+                found["decoding alone", workers]["seconds"] / found[job, workers]["seconds"]
+                for found in rounds
+                if "decoding alone" in arguments.jobs
+            ]
             seconds = statistics.median(run["seconds"] for run in runs)
-            ratio = statistics.median(
-                base["seconds"] / run["seconds"]
-                for run, base in zip(runs, found["official"], strict=True)
-            )
             table.add_row(
                 job,
+                str(workers),
                 str(pictures),
                 f"{pictures / seconds:.0f}",
-                f"{ratio:.2f}" if job.startswith("conversion") else "–",
+                f"{statistics.median(ratios):.2f}" if ratios else "–",
+                f"{1e3 * statistics.median(run['CPU'] for run in runs) / pictures:.2f}",
                 f"{statistics.median(run['MB'] for run in runs):.0f}",
             )
     Console().print(table)
+
+
+def _round(jobs: list[str], folder: str) -> dict[tuple[str, int], dict[str, float]]:
+    """What each job gave in a process of its own, by its name and its workers."""
+    found = {}
+    for workers in _WORKERS:
+        for job in jobs:
+            done = subprocess.run(
+                [
+                    *(sys.executable, "-m", "benchmarks.dataset_build"),
+                    *("--source", folder, "--run", job, str(workers)),
+                ],
+                cwd=_REPOSITORY,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            found[job, workers] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 if __name__ == "__main__":

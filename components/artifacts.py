@@ -3,7 +3,7 @@
 Kubeflow takes the names of custom types only with a namespace.
 """
 
-from tfx.v1.dsl import Artifact
+from tfx.types.artifact import Artifact
 
 
 class DataReport(Artifact):

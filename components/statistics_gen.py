@@ -1,9 +1,9 @@
 """TFX's StatisticsGen, on the engine that the environment names."""
 
-from tfx import v1 as tfx
 from tfx.components.statistics_gen.executor import Executor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 
+from components import tfx
 from components.runtime import BeamOptions
 
 

@@ -80,7 +80,7 @@ def require_components(components) -> None:
     """Raises where TFX swallowed an import error and left a component undefined.
 
     Args:
-        components: the module `tfx.v1.components`, imported.
+        components: the module `tfx.components`, imported.
 
     Raises:
         ConfigError: naming the components.

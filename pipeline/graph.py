@@ -8,9 +8,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from tfx import v1 as tfx
-
 import schemas
+from components import tfx
 from components.data_gate.component import DataGate, DriftGate
 from components.evaluator.component import Evaluator
 from components.evaluator.config import eval_config

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.console import Console
-from tfx import v1 as tfx
 from tfx.orchestration.pipeline import RunOptions
 
-from components import metadata
+from components import metadata, tfx
 from components.dataset.source import RecordsSource
 from components.errors import ConfigError
 from components.serving import versions

@@ -6,11 +6,10 @@ import os
 
 from absl import logging
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx import v1 as tfx
 from tfx.types import artifact_utils
 
 import schemas
-from components import runtime
+from components import runtime, tfx
 from components.artifacts import DataReport
 from components.data_gate import report
 from components.data_gate.beam_pass import examine_all

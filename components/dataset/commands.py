@@ -108,12 +108,6 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
             f"{arguments.workers}; to fix, give more or leave them out"
         )
     folder = (arguments.output or _DATA / dataset.name).resolve()
-    beam_args = arguments.beam_args
-    if arguments.workers > 1:
-        beam_args += [
-            "--direct_running_mode=multi_threading",
-            f"--direct_num_workers={arguments.workers}",
-        ]
     manifest = build.build(
         dataset,
         arguments.splits or ["train", "val"],
@@ -122,7 +116,8 @@ def _build(arguments: argparse.Namespace, dataset: schemas.Dataset, console: Con
         downloads=arguments.downloads.resolve(),
         shards=arguments.shards,
         on_error=arguments.on_error,
-        beam_args=beam_args,
+        workers=arguments.workers,
+        beam_args=arguments.beam_args,
     )
     for split, described in manifest["splits"].items():
         console.print(

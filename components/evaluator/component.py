@@ -2,12 +2,12 @@
 
 import os
 
-from tfx import v1 as tfx
 from tfx.components.evaluator.executor import Executor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.types.standard_component_specs import BASELINE_MODEL_KEY
 from tfx.utils import path_utils
 
+from components import tfx
 from components.runtime import BeamOptions
 from components.storage import paths
 

@@ -4,12 +4,11 @@ import json
 import os
 
 import apache_beam as beam
-from tfx import v1 as tfx
 from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components import runtime
+from components import runtime, tfx
 from components.dataset.spans import find_spans
 from components.errors import DataError
 

@@ -3,10 +3,9 @@
 import json
 
 from absl import logging
-from tfx import v1 as tfx
 from tfx.utils import path_utils
 
-from components import runtime
+from components import runtime, tfx
 from components.initial_weights import artifact
 from components.initial_weights.options import InitialWeightsOptions
 

@@ -5,11 +5,11 @@ import io
 import numpy as np
 import tensorflow as tf
 from PIL import Image
-from tfx import v1 as tfx
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 import schemas
+from components import tfx
 from components.artifacts import DataReport, PicturesPage
 from components.data_gate import report
 from components.dataset import records

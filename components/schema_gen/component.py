@@ -4,8 +4,8 @@ import os
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx import v1 as tfx
 
+from components import tfx
 from components.errors import ConfigError
 from components.storage import paths
 

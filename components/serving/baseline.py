@@ -3,10 +3,9 @@
 import os
 
 from absl import logging
-from tfx import v1 as tfx
 from tfx.utils import path_utils
 
-from components import runtime
+from components import runtime, tfx
 from components.artifacts import DataReport
 from components.data_gate import report
 from components.serving import versions

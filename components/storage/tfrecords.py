@@ -4,6 +4,7 @@ A record is 8 bytes of length, 4 of the length's checksum, the data, 4 of the da
 little-endian; see `tensorflow/core/lib/io/record_writer.h`. A file may be gzipped as a whole.
 """
 
+import contextlib
 import gzip
 import os
 import struct
@@ -63,14 +64,24 @@ def read(path: str | os.PathLike) -> Iterator[bytes]:
         TFRecordError: see there; what comes before the damage is given first.
         OSError: the file cannot be opened or read.
     """
-    zipped = os.fspath(path).endswith(GZIP_ENDING)
-    with (gzip.open if zipped else open)(path, "rb") as file:
-        # A length that promises more than there is would be asked of memory first.
-        end = None if zipped else os.fstat(file.fileno()).st_size
+    with open(path, "rb") as file:
+        yield from read_opened(file, os.fspath(path), os.fstat(file.fileno()).st_size)
+
+
+def read_opened(file: BinaryIO, path: str, size: int | None = None) -> Iterator[bytes]:
+    """The same of a file that is open, wherever it lies.
+
+    Args:
+        file: at its start.
+        path: whose name says whether it is gzipped.
+        size: its bytes, if known: a length that promises more would be asked of memory first.
+    """
+    zipped = path.endswith(GZIP_ENDING)
+    with gzip.open(file, "rb") if zipped else contextlib.nullcontext(file) as content:
         count, place = 0, 0
         while True:
             try:
-                record = _next(file, place, end)
+                record = _next(content, place, None if zipped else size)
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:
                 raise TFRecordError(
                     f"it is cut off or damaged after {texts.counted(count, 'record')}"

@@ -1,9 +1,9 @@
 """TFX's Transform with small batches."""
 
-from tfx import v1 as tfx
 from tfx.components.transform.executor import Executor, TransformProcessor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 
+from components import tfx
 from components.private_names import FixedTransformBatch, transform_processor
 from components.runtime import BeamOptions
 

@@ -34,6 +34,7 @@ def build(
     downloads: Path,
     shards: int | None = None,
     on_error: str = "fail",
+    workers: int = 1,
     beam_args: Sequence[str] = (),
 ) -> dict:
     """Writes the TFRecords of `splits` to `folder`, unless it has the same already.
@@ -46,7 +47,8 @@ def build(
         downloads: folder that archives are kept in and unpacked to.
         shards: files of each split; None is for `conversion.convert` to choose.
         on_error: `fail` or `skip`, see there.
-        beam_args: options of the Beam pipeline, see there.
+        workers: threads of this machine.
+        beam_args: options of a Beam pipeline, see there.
 
     Returns:
         The manifest.
@@ -85,6 +87,7 @@ def build(
             source=digest,
             shards=shards,
             on_error=on_error,
+            workers=workers,
             beam_args=beam_args,
         )
 

@@ -1,7 +1,7 @@
-"""Writes sharded TFRecords from folders of pictures, as a Beam pipeline.
+"""Writes sharded TFRecords from folders of pictures: in threads, or as a Beam pipeline elsewhere.
 
-One element is one shard: it is written by one worker, picture after picture, so memory stays flat
-and the bytes of a shard depend on nothing but its pictures, whatever the engine.
+A shard is written by one worker, picture after picture, so memory stays flat and the bytes of a
+shard depend on nothing but its pictures, whatever the engine.
 """
 
 import collections
@@ -10,11 +10,10 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import apache_beam as beam
 from absl import logging
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from components import texts
 from components.dataset.building.layout import Layout, Pair, overlaps
@@ -44,6 +43,7 @@ def convert(
     limits: dict[str, int] | None = None,
     shards: int | None = None,
     on_error: str = "fail",
+    workers: int = 1,
     beam_args: Sequence[str] = (),
 ) -> dict:
     """Writes the shards of several splits and a manifest; the folder appears whole or not at all.
@@ -56,7 +56,9 @@ def convert(
         limits: at most so many pictures of a split are taken, the first by name; 0 is all.
         shards: files of each split; None takes one for each 250 pictures, at least 4.
         on_error: `fail` on any finding, or `skip` the pictures that have one.
-        beam_args: options of the Beam pipeline; without a runner among them it is a local one.
+        workers: threads of this machine.
+        beam_args: options of a Beam pipeline, without a runner among them a local one; without
+            any there is none.
 
     Returns:
         The manifest.
@@ -77,7 +79,7 @@ def convert(
     found += shared
     report = folder.with_name(f"{folder.name}.findings.json")
     with folders.unfinished(folder) as unfinished:
-        splits = _write(dataset, pairs, unfinished, shards, beam_args)
+        splits = _write(dataset, pairs, unfinished, shards, workers, beam_args)
         for split in splits.values():
             found += split.findings
         notes = [note for split in splits.values() for note in split.notes]
@@ -159,9 +161,10 @@ def _write(
     pairs: dict[str, list[Pair]],
     folder: Path,
     shards: int | None,
+    workers: int,
     beam_args: Sequence[str],
 ) -> dict[str, Written]:
-    """Runs the Beam pipeline; what each shard says of itself goes through a file beside it."""
+    """Writes all shards; what each says of itself goes through a file beside it."""
     work = []
     for split, own in pairs.items():
         count = shards or max(_FEWEST_SHARDS, -(-len(own) // _PICTURES_OF_A_SHARD))
@@ -173,10 +176,12 @@ def _write(
             )
             for i in range(count)
         ]
-    names_a_runner = any(option.startswith("--runner") for option in beam_args)
-    options = [*(() if names_a_runner else LOCAL_BEAM_ARGS), *beam_args]
-    with beam.Pipeline(options=PipelineOptions(options)) as pipeline:
-        _ = pipeline | beam.Create(work, reshuffle=True) | beam.Map(write_shard, dataset)
+    if beam_args:
+        _write_on_beam(work, dataset, workers, beam_args)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            for _ in pool.map(lambda shard: write_shard(shard, dataset), work):
+                pass  # Raises what a shard raised.
     splits = {split: Written(split) for split in pairs}
     for shard in work:
         try:
@@ -195,6 +200,21 @@ def _write(
         for found in (split.findings, split.notes):
             found.sort(key=lambda finding: finding.filename)
     return splits
+
+
+def _write_on_beam(
+    work: list[Shard], dataset: Dataset, workers: int, beam_args: Sequence[str]
+) -> None:
+    # Seconds, and one more for a pipeline: not for who converts on one machine.
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    names_a_runner = any(option.startswith("--runner") for option in beam_args)
+    options = [*(() if names_a_runner else LOCAL_BEAM_ARGS), *beam_args]
+    if workers > 1:
+        options += ["--direct_running_mode=multi_threading", f"--direct_num_workers={workers}"]
+    with beam.Pipeline(options=PipelineOptions(options)) as pipeline:
+        _ = pipeline | beam.Create(work, reshuffle=True) | beam.Map(write_shard, dataset)
 
 
 def _describe(split: Written, dataset: Dataset, found: list[Finding]) -> dict:

@@ -4,7 +4,9 @@ Who builds records, the gate and the overview all use it, so that what one accep
 and what is wrong has the same words. It decodes both whole, by the decoders that train.
 """
 
+import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -109,18 +111,19 @@ def examine(
     orientation, label_orientation = turned_by, label_turned_by
     problems: list[Problem] = []
     notes: list[Problem] = []
+    picture, mask = _decoded_pair(image, label, limits)
     if image is not None:
-        decoded, problem = _decoded(image, decode_image, limits, findings.CORRUPT_PICTURE)
+        decoded, problem = _judged(image, picture, findings.CORRUPT_PICTURE)
         if decoded is not None:
-            image_HW3 = decoded.pixels.numpy()
+            image_HW3 = np.asarray(decoded.pixels)
             orientation = max(turned_by, int(decoded.orientation))
         problems += problem
     if label is not None:
-        decoded, problem = _decoded_mask(label, limits)
+        decoded, problem = _judged_mask(label, mask)
         if decoded is not None:
             label_orientation = max(label_turned_by, int(decoded.orientation))
             problem = _mask_orientation_problems(label_orientation, orientation)
-            label_HW = None if problem else decoded.pixels.numpy()[..., 0]
+            label_HW = None if problem else np.asarray(decoded.pixels)[..., 0]
         problems += problem
     if image_HW3 is not None and label_HW is not None:
         measures = measure(image_HW3, label_HW)
@@ -142,15 +145,45 @@ def examine(
     )
 
 
+def _decoded_pair(
+    image: bytes | None, label: bytes | None, limits: Limits
+) -> tuple[Decoded | None, Decoded | None]:
+    """Picture and mask; None is what is missing, fails, or is no mask."""
+    if label is not None and not _may_be_mask(label):
+        label = None
+    if image is not None and label is not None:
+        # Of a call's price a tenth of a millisecond is the call itself.
+        with contextlib.suppress(tf.errors.OpError):
+            return _pair_decoder(limits)(image, label)
+    return _decoded(image, decode_image, limits), _decoded(label, decode_label, limits)
+
+
+@functools.cache
+def _pair_decoder(limits: Limits):
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)] * 2, autograph=False)
+    def decode(image: tf.Tensor, label: tf.Tensor) -> tuple[Decoded, Decoded]:
+        return decode_image(image, limits), decode_label(label, limits)
+
+    return decode
+
+
 def _decoded(
-    encoded: bytes, decode: Callable[[bytes, Limits], Decoded], limits: Limits, corrupt: str
+    encoded: bytes | None, decode: Callable[[bytes, Limits], Decoded], limits: Limits
+) -> Decoded | None:
+    """One of the two, where the other is missing or fails."""
+    if encoded is None:
+        return None
+    try:
+        return decode(encoded, limits)
+    except tf.errors.OpError:
+        return None
+
+
+def _judged(
+    encoded: bytes, decoded: Decoded | None, corrupt: str
 ) -> tuple[Decoded | None, list[Problem]]:
     """The pixels, or what is wrong with the file."""
-    try:
-        decoded = decode(encoded, limits)
-        problem = decoded.problem.numpy().decode()
-    except tf.errors.OpError:
-        decoded, problem = None, DAMAGED
+    problem = DAMAGED if decoded is None else decoded.problem.numpy().decode()
     if not problem and encoded.startswith(image_files.JPEG) and (warned := jpeg_warning(encoded)):
         problem = f"{DAMAGED}: {warned}"
     elif problem == DAMAGED and (detail := image_files.png_damage(encoded)):
@@ -159,12 +192,16 @@ def _decoded(
     return (None, [(corrupt, problem)]) if problem else (decoded, [])
 
 
-def _decoded_mask(label: bytes, limits: Limits) -> tuple[Decoded | None, list[Problem]]:
+def _may_be_mask(label: bytes) -> bool:
+    return image_files.holds_ids(label) or image_files.is_cut_within_header(label)
+
+
+def _judged_mask(label: bytes, decoded: Decoded | None) -> tuple[Decoded | None, list[Problem]]:
     """The ids, or what is wrong with the file."""
-    if not image_files.holds_ids(label) and not image_files.is_cut_within_header(label):
+    if not _may_be_mask(label):
         detail = f"expected an 8-bit grey PNG of class ids, got {image_files.kind(label)}"
         return None, [(findings.UNSUITABLE_MASK, detail)]
-    return _decoded(label, decode_label, limits, findings.CORRUPT_MASK)
+    return _judged(label, decoded, findings.CORRUPT_MASK)
 
 
 def _mask_orientation_problems(orientation: int, picture: int) -> list[Problem]:

@@ -12,6 +12,11 @@ SIZE_BINS = 32
 BRIGHTNESS_BINS = 32
 """Bins of the mean of a picture's RGB values, from 0 to 255."""
 
+_ROWS = 256
+"""So many bytes are added up within 16 bits."""
+_FEW_RUNS = 16
+"""Runs of pixels of a label are worth looking for where they are this long on average."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Measures:
@@ -60,7 +65,7 @@ def measure(image_HW3: np.ndarray, label_HW: np.ndarray) -> Measures:
     """
     longer = max(image_HW3.shape[:2])
     size_bin = min(max(round(4 * math.log2(longer / 16)), 0), SIZE_BINS - 1)
-    brightness_bin = int(image_HW3.mean() / 256 * BRIGHTNESS_BINS)
+    brightness_bin = int(_sum(image_HW3) / image_HW3.size / 256 * BRIGHTNESS_BINS)
     return Measures(
         1,
         count_labels(label_HW),
@@ -71,8 +76,22 @@ def measure(image_HW3: np.ndarray, label_HW: np.ndarray) -> Measures:
 
 def count_labels(label_HW: np.ndarray) -> np.ndarray:
     """int64 `[256]`: how many pixels of a uint8 mask each label has."""
-    # Four times as fast as `bincount`, which makes 64-bit numbers of all pixels first.
-    return np.array(Image.fromarray(label_HW).histogram(), np.int64)
+    labels = label_HW.reshape(-1)
+    is_end = labels[1:] != labels[:-1]
+    if np.count_nonzero(is_end) * _FEW_RUNS > labels.size:
+        # Four times as fast as `bincount`, which makes 64-bit numbers of all pixels first.
+        return np.array(Image.fromarray(label_HW).histogram(), np.int64)
+    # A mask is few areas: four times as fast again.
+    ends = np.append(np.flatnonzero(is_end), labels.size - 1)
+    return np.bincount(labels[ends], np.diff(ends, prepend=-1), 256).astype(np.int64)
+
+
+def _sum(pixels: np.ndarray) -> int:
+    """Of uint8, exactly: in 16 bits first, four times as fast as in 64."""
+    values = pixels.reshape(-1)
+    whole = values.size // _ROWS * _ROWS
+    columns = values[:whole].reshape(_ROWS, -1).sum(axis=0, dtype=np.uint16)
+    return int(columns.sum(dtype=np.int64)) + int(values[whole:].sum(dtype=np.int64))
 
 
 def from_json(values: dict[str, Any]) -> Measures:

@@ -4,11 +4,10 @@ import os
 
 import tensorflow as tf
 from absl import logging
-from tfx import v1 as tfx
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import texts
+from components import texts, tfx
 from components.examples import first_records
 from components.serving.check.checks import check_serving
 

@@ -70,3 +70,26 @@ def test_measures_go_through_json():
     measured = measure(image(50, 40, 100), label(50, 40, 3))
     again = from_json(json.loads(json.dumps(measured.to_json())))
     assert same(again, measured) and again.pixels_256.dtype == np.int64
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (15, 17), (16, 16), (3, 257), (513, 300)])
+@pytest.mark.parametrize("kind", ["one", "areas", "noise", "largest"])
+def test_fast_sums_are_those_of_plain_counting(size, kind):
+    random = np.random.default_rng(0)
+    few = random.integers(0, 256, (-(-size[0] // 50), -(-size[1] // 50)), np.uint8)
+    label_HW = {
+        "one": np.full(size, 7, np.uint8),
+        "areas": np.kron(few, np.ones((50, 50), np.uint8))[: size[0], : size[1]],
+        "noise": random.integers(0, 256, size, np.uint8),
+        "largest": np.full(size, 255, np.uint8),
+    }[kind]
+    image_HW3 = np.stack([label_HW, label_HW[::-1], label_HW], axis=2)
+    for pixels, labels in (
+        (image_HW3, label_HW),
+        (image_HW3.transpose(1, 0, 2), label_HW.T),  # As a turned picture's may lie in memory.
+    ):
+        measured = measure(pixels, labels)
+        counted = np.bincount(labels.reshape(-1), minlength=256)
+        np.testing.assert_array_equal(measured.pixels_256, counted)
+        assert measured.pixels_256.dtype == np.int64
+        assert np.flatnonzero(measured.brightness).tolist() == [int(pixels.mean() / 8)]
