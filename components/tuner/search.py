@@ -1,0 +1,169 @@
+"""The search itself: KerasTuner's choice of values around the Trainer's own training."""
+
+import gc
+import json
+import os
+from typing import Any
+
+import keras
+import keras_tuner
+import tensorflow as tf
+from tfx import v1 as tfx
+
+from components import runtime
+from components.errors import PipelineError
+from components.trainer import distribution
+from components.trainer.options import TrainerConfig
+from components.trainer.run import Records, run_id, train_network
+from components.tuner.options import TunerOptions, Values
+
+OBJECTIVE = "val_mean_iou"
+"""The mean IoU of a trial's best epoch on the validation split; higher is better."""
+
+
+def tuner_fn(fn_args) -> tfx.components.TunerFnResult:
+    """Called by TFX's Tuner.
+
+    Args:
+        fn_args: `tfx.components.FnArgs`; `custom_config["config"]` is the `TrainerConfig` of a
+            trial, `custom_config["options"]` a `TunerOptions`.
+    """
+    options = TunerOptions.from_json(fn_args.custom_config["options"])
+    config = TrainerConfig.from_json(fn_args.custom_config["config"])
+    search = Search(
+        build_oracle(options, config),
+        config=config,
+        records=Records.of(fn_args),
+        initial_weights=fn_args.base_model,
+        folder=os.path.join(runtime.current().training_states, f"tuner-{run_id(fn_args)}"),
+    )
+    return tfx.components.TunerFnResult(tuner=search, fit_kwargs={"verbose": 0})
+
+
+def build_oracle(options: TunerOptions, config: TrainerConfig) -> keras_tuner.Oracle:
+    """What chooses the values of the next trial; it never gives up before the last."""
+    arguments = {
+        "objective": keras_tuner.Objective(OBJECTIVE, "max"),
+        "max_trials": options.trials,
+        "hyperparameters": hyperparameters(options.space, config),
+        # KerasTuner takes 0 for none.
+        "seed": options.seed + 1,
+        "max_consecutive_failed_trials": options.trials + 1,
+    }
+    if options.algorithm == "random":
+        return keras_tuner.oracles.RandomSearchOracle(**arguments)
+    return keras_tuner.oracles.BayesianOptimizationOracle(
+        # Its own default, three for each path, leaves nothing of a short search.
+        num_initial_points=max(2, options.trials // 3),
+        **arguments,
+    )
+
+
+def hyperparameters(space: dict[str, Values], config: TrainerConfig) -> keras_tuner.HyperParameters:
+    """The space in KerasTuner's terms, by the same paths."""
+    found = keras_tuner.HyperParameters()
+    for path, values in space.items():
+        if values.choices:
+            kinds = {type(choice) for choice in values.choices}
+            convert = float if kinds == {int, float} else (lambda choice: choice)
+            found.Choice(path, [convert(choice) for choice in values.choices])
+            continue
+        whole = values.is_whole(config.value(path))
+        arguments = {"sampling": values.scale, "step": values.step}
+        if whole and values.scale == "linear":
+            arguments["step"] = values.step or 1
+        (found.Int if whole else found.Float)(path, values.min, values.max, **arguments)
+    return found
+
+
+class Search(keras_tuner.engine.base_tuner.BaseTuner):
+    """Trains once for every trial, from the initial weights, and keeps only what it measured.
+
+    A killed search goes on with the trial that it was in, and that from its last saved state.
+
+    Args:
+        oracle: chooses the values.
+        config: of a trial, before the values go over it.
+        records: of both splits.
+        initial_weights: folder of the weights to start from.
+        folder: for what outlives a killed run.
+    """
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        *,
+        config: TrainerConfig,
+        records: Records,
+        initial_weights: str | None,
+        folder: str,
+    ):
+        self._config = config
+        self._records = records
+        self._initial_weights = initial_weights
+        oracle.verbose = 0
+        super().__init__(
+            oracle,
+            directory=os.path.dirname(folder),
+            project_name=os.path.basename(folder),
+            # KerasTuner does not write its files at once: a kill may have left half of one.
+            overwrite=not _is_readable(folder),
+        )
+
+    def run_trial(self, trial, **_) -> dict[str, float]:
+        """Trains with the trial's values.
+
+        Raises:
+            FailedTrialError: the values do not train, or need more memory than there is; the
+                search goes on.
+            FatalError: anything else, which ends it.
+        """
+        folder = os.path.join(self.get_trial_dir(trial.trial_id), "training")
+        try:
+            score = self._train(trial.hyperparameters.values, folder)
+        except (PipelineError, ValueError, tf.errors.ResourceExhaustedError) as error:
+            raise keras_tuner.errors.FailedTrialError(str(error)) from error
+        except Exception as error:
+            raise keras_tuner.errors.FatalError(str(error)) from error
+        finally:
+            # Else every trial's network stays in memory.
+            keras.backend.clear_session()
+            gc.collect()
+        tf.io.gfile.rmtree(folder)
+        return {OBJECTIVE: score}
+
+    def _train(self, values: dict[str, Any], folder: str) -> float:
+        config = self._config.with_values(values)
+        strategy = distribution.build_strategy(
+            config.training.distribution, config.training.batch_size
+        )
+        _, description = train_network(
+            config, strategy, self._records, self._initial_weights, folder
+        )
+        return description["validation_mean_iou"]
+
+    def search(self, *fit_args, **fit_kwargs) -> None:
+        """Runs all trials.
+
+        Raises:
+            PipelineError: not one of them gave a score.
+        """
+        super().search(*fit_args, **fit_kwargs)
+        if not self.oracle.get_best_trials(1):
+            reasons = {(trial.message or "").strip() for trial in self.oracle.trials.values()}
+            last = next(iter(reasons), "").rsplit("\n", 1)[-1]
+            raise PipelineError(
+                f"expected at least one of {len(self.oracle.trials)} trials to give a score; got "
+                f"none, the last line of one is {last!r}; to fix, narrow tuner.space"
+            )
+
+
+def _is_readable(folder: str) -> bool:
+    """Whether all that a search has left in a folder is whole."""
+    for path in tf.io.gfile.glob([f"{folder}/*.json", f"{folder}/trial_*/trial.json"]):
+        with tf.io.gfile.GFile(path) as file:
+            try:
+                json.load(file)
+            except ValueError:
+                return False
+    return True
