@@ -115,6 +115,10 @@ class TunerOptions(Options):
     ] = {}  # noqa: RUF012 (pydantic copies it)
     """The values to choose from, by the path of the option: `training.…` or `model.…`."""
 
+    def __hash__(self):
+        others = (self.trials, self.steps_per_trial, self.algorithm, self.seed)
+        return hash((*others, frozenset(self.space.items())))
+
     @pydantic.model_validator(mode="after")
     def _both_or_none(self):
         if self.trials and not self.space:

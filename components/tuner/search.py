@@ -1,8 +1,10 @@
 """The search itself: KerasTuner's choice of values around the Trainer's own training."""
 
+import functools
 import gc
 import json
 import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -32,10 +34,8 @@ def tuner_fn(fn_args) -> tfx.components.TunerFnResult:
     config = TrainerConfig.from_json(fn_args.custom_config["config"])
     search = Search(
         build_oracle(options, config),
-        config=config,
-        records=Records.of(fn_args),
-        initial_weights=fn_args.base_model,
-        folder=os.path.join(runtime.current().training_states, f"tuner-{run_id(fn_args)}"),
+        functools.partial(train_trial, config, Records.of(fn_args), fn_args.base_model),
+        os.path.join(runtime.current().training_states, f"tuner-{run_id(fn_args)}"),
     )
     return tfx.components.TunerFnResult(tuner=search, fit_kwargs={"verbose": 0})
 
@@ -76,31 +76,52 @@ def hyperparameters(space: dict[str, Values], config: TrainerConfig) -> keras_tu
     return found
 
 
+def train_trial(
+    config: TrainerConfig,
+    records: Records,
+    initial_weights: str | None,
+    values: Mapping[str, Any],
+    folder: str,
+) -> float:
+    """Trains as the Trainer does, from the initial weights.
+
+    Args:
+        config: of a trial, before the values go over it.
+        records: of both splits.
+        initial_weights: folder of the weights to start from.
+        values: of the trial, by path.
+        folder: of the saved states.
+
+    Returns:
+        The mean IoU of the best epoch on the validation split.
+
+    Raises:
+        PipelineError: the values do not train.
+    """
+    config = config.with_values(values)
+    strategy = distribution.build_strategy(config.training.distribution, config.training.batch_size)
+    _, description = train_network(config, strategy, records, initial_weights, folder)
+    return description["validation_mean_iou"]
+
+
 class Search(keras_tuner.engine.base_tuner.BaseTuner):
-    """Trains once for every trial, from the initial weights, and keeps only what it measured.
+    """Trains once for every trial, and keeps only what it measured.
 
     A killed search goes on with the trial that it was in, and that from its last saved state.
 
     Args:
         oracle: chooses the values.
-        config: of a trial, before the values go over it.
-        records: of both splits.
-        initial_weights: folder of the weights to start from.
+        train: takes a trial's values and a folder for its saved states; gives its score.
         folder: for what outlives a killed run.
     """
 
     def __init__(
         self,
         oracle: keras_tuner.Oracle,
-        *,
-        config: TrainerConfig,
-        records: Records,
-        initial_weights: str | None,
+        train: Callable[[Mapping[str, Any], str], float],
         folder: str,
     ):
-        self._config = config
-        self._records = records
-        self._initial_weights = initial_weights
+        self._train = train
         oracle.verbose = 0
         super().__init__(
             oracle,
@@ -121,7 +142,7 @@ class Search(keras_tuner.engine.base_tuner.BaseTuner):
         folder = os.path.join(self.get_trial_dir(trial.trial_id), "training")
         try:
             score = self._train(trial.hyperparameters.values, folder)
-        except (PipelineError, ValueError, tf.errors.ResourceExhaustedError) as error:
+        except (PipelineError, tf.errors.ResourceExhaustedError) as error:
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except Exception as error:
             raise keras_tuner.errors.FatalError(str(error)) from error
@@ -129,18 +150,14 @@ class Search(keras_tuner.engine.base_tuner.BaseTuner):
             # Else every trial's network stays in memory.
             keras.backend.clear_session()
             gc.collect()
-        tf.io.gfile.rmtree(folder)
         return {OBJECTIVE: score}
 
-    def _train(self, values: dict[str, Any], folder: str) -> float:
-        config = self._config.with_values(values)
-        strategy = distribution.build_strategy(
-            config.training.distribution, config.training.batch_size
-        )
-        _, description = train_network(
-            config, strategy, self._records, self._initial_weights, folder
-        )
-        return description["validation_mean_iou"]
+    def on_trial_end(self, trial) -> None:
+        """Records the trial, then removes its saved states."""
+        super().on_trial_end(trial)
+        folder = os.path.join(self.get_trial_dir(trial.trial_id), "training")
+        if tf.io.gfile.exists(folder):
+            tf.io.gfile.rmtree(folder)
 
     def search(self, *fit_args, **fit_kwargs) -> None:
         """Runs all trials.
