@@ -65,6 +65,10 @@ def hyperparameters(space: dict[str, Values], config: TrainerConfig) -> keras_tu
     for path, values in space.items():
         if values.choices:
             kinds = {type(choice) for choice in values.choices}
+            if kinds == {bool}:
+                # Its Choice would make 0 and 1 of them.
+                found.Boolean(path)
+                continue
             convert = float if kinds == {int, float} else (lambda choice: choice)
             found.Choice(path, [convert(choice) for choice in values.choices])
             continue
