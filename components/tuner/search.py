@@ -170,9 +170,10 @@ class Search(keras_tuner.engine.base_tuner.BaseTuner):
             PipelineError: not one of them gave a score.
         """
         super().search(*fit_args, **fit_kwargs)
-        if not self.oracle.get_best_trials(1):
-            reasons = {(trial.message or "").strip() for trial in self.oracle.trials.values()}
-            last = next(iter(reasons), "").rsplit("\n", 1)[-1]
+        trials = self.oracle.trials.values()
+        # Where none is complete, KerasTuner calls failed ones the best.
+        if not any(trial.status == "COMPLETED" for trial in trials):
+            last = next((trial.message or "" for trial in trials), "").strip().rsplit("\n", 1)[-1]
             raise PipelineError(
                 f"expected at least one of {len(self.oracle.trials)} trials to give a score; got "
                 f"none, the last line of one is {last!r}; to fix, narrow tuner.space"
