@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from models import head
+from models.layers import ResizeBilinear
 from models.options import ATROUS_RATES, check_options
 from models.variants import BACKBONES
 
@@ -175,6 +176,11 @@ class DeepLabV3Plus(keras.Model):
     def logits_layer(self) -> keras.layers.Conv2D:
         """The only layer whose shape depends on the number of classes."""
         return self.get_layer(head.LOGITS)
+
+    @property
+    def logits_resize(self) -> ResizeBilinear:
+        """The last layer, which enlarges the scores to the size of the images."""
+        return self.get_layer(f"{head.LOGITS}.resize")
 
     def _in_backbone(self, layer: keras.Layer) -> bool:
         return layer.name.startswith(BACKBONES[self.backbone].scope + ".")

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 import keras
 from keras import layers, ops
 
+from models import native
+
 # Clips the linear features of bounded networks as ReLU6 clips the others.
 BOUND = 6.0
 
@@ -97,7 +99,7 @@ def conv2d(
         [batch, ceil(height / stride), ceil(width / stride), filters].
     """
     x, padding = pad_for_stride(x, kernel_size, stride, name, style, fixed_padding)
-    x = layers.Conv2D(
+    x = native.Conv2D(
         filters,
         kernel_size,
         strides=stride,
@@ -163,7 +165,7 @@ def activation(x, name: str, style: ConvStyle):
 
 def _normalize_and_activate(x, name: str, style: ConvStyle, activate: bool):
     if style.batch_norm:
-        x = layers.BatchNormalization(
+        x = native.BatchNormalization(
             momentum=style.momentum,
             epsilon=style.epsilon,
             dtype=style.dtype,
@@ -205,9 +207,9 @@ class ResizeBilinear(layers.Layer):
         _, height, width, channels = ops.shape(x)
         _, new_height, new_width, _ = ops.shape(like)
         # Width first leaves most of the work to one large matrix product.
-        x = ops.matmul(self._interpolation(width, new_width, x.dtype), x)
+        x = ops.matmul(self.interpolation(width, new_width, x.dtype), x)
         x = ops.reshape(x, (-1, height, new_width * channels))
-        x = ops.matmul(self._interpolation(height, new_height, x.dtype), x)
+        x = ops.matmul(self.interpolation(height, new_height, x.dtype), x)
         return ops.reshape(x, (-1, new_height, new_width, channels))
 
     def compute_output_shape(self, input_shape):
@@ -219,8 +221,17 @@ class ResizeBilinear(layers.Layer):
         """The arguments that build the same layer again."""
         return {**super().get_config(), "align_corners": self.align_corners}
 
-    def _interpolation(self, size, new_size, dtype):
-        """[new_size, size] weights of every old pixel in every new one; sizes may be tensors."""
+    def interpolation(self, size, new_size, dtype):
+        """The share of every old pixel in every new one, along one axis.
+
+        Args:
+            size: Old pixels, an int or a tensor.
+            new_size: New pixels, likewise.
+            dtype: Of the result.
+
+        Returns:
+            [new_size, size].
+        """
         # In float32 whatever the dtype: positions of large images do not fit bfloat16.
         old, new = ops.cast(size, "float32"), ops.cast(new_size, "float32")
         if self.align_corners:

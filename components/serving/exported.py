@@ -23,14 +23,13 @@ def read_description(folder: str) -> dict:
         folder: of the SavedModel, here or in a store.
 
     Returns:
-        What was given to `signatures.export`, with `variables`, the official names in the order of
-        the SavedModel's variables (None for one that no checkpoint holds), and `identity`.
+        What was given to `signatures.export`, with its `identity`.
 
     Raises:
         ConfigError: there is none, or it is not one that `signatures.export` wrote.
     """
     description = versions.read_extra(folder, versions.MODEL_DESCRIPTION) or {}
-    missing = {"classes", "model", "variables", "identity"} - description.keys()
+    missing = {"classes", "model", "identity"} - description.keys()
     if missing:
         raise ConfigError(
             f"expected a model that this pipeline exported in {folder}; got "
@@ -54,13 +53,19 @@ def read_weights(folder: str, description: Mapping) -> dict[str, np.ndarray]:
     # Imported here: whoever asks for the description alone needs no TensorFlow.
     import tensorflow as tf
 
-    prefix = paths.join(folder, "variables", "variables")
+    # Models that were pushed with batch normalization have no other weights than those they serve
+    # with, and their official names, in this order, in the description.
+    names = description.get("variables")
+    where = ("variables", "variables") if names is not None else (versions.EXTRA, versions.WEIGHTS)
+    prefix = paths.join(folder, *where)
     try:
         # Not `tf.train.load_checkpoint`, for which a prefix is a folder in some stores.
         reader = tf.compat.v1.train.NewCheckpointReader(prefix)
+        if names is None:
+            return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
         return {
             name: reader.get_tensor(f"_variables/{index}/.ATTRIBUTES/VARIABLE_VALUE")
-            for index, name in enumerate(description["variables"])
+            for index, name in enumerate(names)
             if name is not None
         }
     except (tf.errors.OpError, ValueError) as error:

@@ -5,18 +5,21 @@ serialized records in, for TensorFlow Model Analysis. All three go through the T
 """
 
 import json
+import os
+import tempfile
 
 import keras
-import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.dataset import records
+from components.serving.class_ids import class_ids
 from components.serving.exported import identity
-from components.serving.versions import EXTRA, MODEL_DESCRIPTION
+from components.serving.versions import EXTRA, MODEL_DESCRIPTION, WEIGHTS
 from components.storage import paths
 from components.transform import preprocessing
-from models.checkpoints import official_variables
+from models import DeepLabV3Plus, inference
+from models.checkpoints import official_variables, save_checkpoint
 from models.confusion import confusion_matrix
 
 SERVING = "serving_default"
@@ -38,49 +41,42 @@ class ServedModel(tf.Module):
 
     A Keras 3 model tracked by a `tf.Module` exports with a variable that TensorFlow's C++ loader
     cannot find, although every Python check passes (tensorflow/serving issues 2226, 2250). So the
-    module holds the variables themselves and calls the network through a closure.
+    module holds the variables themselves and calls the network through a closure. They are those
+    of the folded network, see `models.inference`.
     """
 
     def __init__(
         self,
-        model: keras.Model,
+        model: DeepLabV3Plus,
         transform_output: tft.TFTransformOutput,
         *,
         num_classes: int,
         ignore_label: int,
     ):
         super().__init__(name="deeplab")
-        self._variables = [variable.value for variable in model.variables]
-        names = {id(variable): name for name, variable in official_variables(model).items()}
-        self._names = tuple(names.get(id(variable)) for variable in model.variables)
-        self._weights = lambda: {
-            name: keras.ops.convert_to_numpy(variable)
-            for name, variable in official_variables(model).items()
-        }
+        network = inference.fold(model)
+        self._variables = [variable.value for variable in network.variables]
+        self._network = lambda: network
+        self._trained = lambda: model
         self._transform = transform_output.transform_features_layer()
         self._raw_feature_spec = transform_output.raw_feature_spec()
-        self._logits = lambda image: model(image, training=False)
         self._num_classes = num_classes
         self._ignore_label = ignore_label
 
     @property
-    def names(self) -> list[str | None]:
-        """Official names of the variables in the order of the SavedModel's `_variables`.
-
-        None stands for what is in no checkpoint: the state of dropout's random numbers.
-        """
-        return list(self._names)
-
-    @property
-    def weights(self) -> dict[str, np.ndarray]:
-        """The network's weights by their official names."""
-        return self._weights()
+    def trained(self) -> DeepLabV3Plus:
+        """The network as it was trained, before batch normalization went into its kernels."""
+        return self._trained()
 
     def _predict(self, image: tf.Tensor) -> tf.Tensor:
         """Class ids, int32 `[B, S, S]`."""
         return tf.cond(
             tf.size(image) > 0,
-            lambda: tf.argmax(self._logits(image), axis=-1, output_type=tf.int32),
+            lambda: class_ids(
+                self._network()(image, training=False),
+                tf.shape(image)[1:3],
+                self.trained.logits_resize,
+            ),
             # Not every fused operation takes no picture at all.
             lambda: tf.zeros(tf.shape(image)[:3], tf.int32),
         )
@@ -144,7 +140,9 @@ class ServedModel(tf.Module):
 
 
 def export(served: ServedModel, folder: str, description: dict) -> None:
-    """Writes the SavedModel, and what it says of itself where TF Serving ignores it.
+    """Writes the SavedModel, and where TF Serving ignores it what it is, and its weights.
+
+    Those that it serves with have no batch normalization any more, which further training needs.
 
     Args:
         served: the model.
@@ -161,10 +159,13 @@ def export(served: ServedModel, folder: str, description: dict) -> None:
             SLICES: served.slices,
         },
     )
-    whole = description | {
-        "variables": served.names,
-        "identity": identity(served.weights, description),
+    weights = {
+        name: keras.ops.convert_to_numpy(variable)
+        for name, variable in official_variables(served.trained).items()
     }
     extra = paths.join(folder, EXTRA)
-    paths.make_folder(extra)
+    with tempfile.TemporaryDirectory() as local:
+        save_checkpoint(served.trained, os.path.join(local, WEIGHTS))
+        paths.copy_tree(local, extra)
+    whole = description | {"identity": identity(weights, description)}
     paths.write_text(paths.join(extra, MODEL_DESCRIPTION), json.dumps(whole, indent=2))

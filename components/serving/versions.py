@@ -21,7 +21,9 @@ from components.storage import paths
 from components.storage.locks import locked
 
 MODEL_DESCRIPTION = "model.json"
-"""Class names, configuration and identity of a model; in `assets.extra`, as the two below."""
+"""Class names, configuration and identity of a model; in `assets.extra`, as the three below."""
+WEIGHTS = "weights"
+"""Prefix of a checkpoint in the official format: the network as it was trained."""
 DATA_REPORT = "data_report.json"
 """What the data gate measured of the records that the model learned from."""
 PROVENANCE = "provenance.json"

@@ -132,6 +132,15 @@ def test_a_reader_that_goes_away_ends_it_quietly(start):
     assert process.wait() == 128 + signal.SIGPIPE
 
 
+def test_a_terminal_of_ascii_gets_the_whole_summary(start):
+    process = start("--to-node", "Trainer", env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    said, more = process.communicate()
+    assert process.returncode == 0, said + more
+    assert said.isascii() and "Trainer" in said and "Verdict" in said
+    assert "Drift        skew of the training against the validation split" in said
+    assert "Transform\n  cached: nothing that decides it has changed\nTrainer\n  cached" in said
+
+
 @pytest.mark.parametrize("limit", [1_000, 1_500_000])
 def test_a_full_disk_is_one_line(start, limit):
     """A limit on the size of files fails the same calls of the system."""
@@ -145,12 +154,3 @@ def test_a_full_disk_is_one_line(start, limit):
     assert process.returncode == 2, said + more
     assert said.splitlines()[-1].startswith("Configuration error: ")
     assert "to fix, " in said.splitlines()[-1] and "Traceback" not in said + more
-
-
-def test_a_terminal_of_ascii_gets_the_whole_summary(start):
-    process = start("--to-node", "Trainer", env=os.environ | {"PYTHONIOENCODING": "ascii"})
-    said, more = process.communicate()
-    assert process.returncode == 0, said + more
-    assert said.isascii() and "Trainer" in said and "Verdict" in said
-    assert "Drift        skew of the training against the validation split" in said
-    assert "Transform\n  cached" in said

@@ -72,7 +72,7 @@ def push(tmp_path):
         folder = tmp_path / "serving" / name / version
         (folder / "assets.extra").mkdir(parents=True)
         (folder / "saved_model.pb").touch()
-        whole = {"classes": ["a"], "model": {}, "variables": [], "identity": f"id{version}"}
+        whole = {"classes": ["a"], "model": {}, "identity": f"id{version}"}
         text = json.dumps(whole | description)
         (folder / "assets.extra" / "model.json").write_text(text)
         return folder

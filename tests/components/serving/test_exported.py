@@ -11,6 +11,7 @@ from components.errors import ConfigError
 from components.initial_weights import artifact, loading
 from components.initial_weights.options import InitialWeightsOptions
 from components.serving import exported, signatures
+from components.serving.versions import EXTRA, WEIGHTS
 from components.storage import paths
 from models import DeepLabV3Plus
 from models.checkpoints import official_variables, read_checkpoint
@@ -44,15 +45,44 @@ def test_weights_come_back_under_their_official_names(exported_model, model):
         np.testing.assert_array_equal(weights[name], value, err_msg=name)
 
 
-def test_description_is_what_was_given_with_variables_and_identity(exported_model, model):
+def test_description_is_what_was_given_with_the_identity(exported_model):
     description = exported.read_description(exported_model)
     # It was pushed without a word on corners, as models were before there was a choice.
     network = {**DESCRIPTION["model"], "align_corners": True}
     assert (DESCRIPTION | {"model": network}).items() <= description.items()
-    assert len(description["variables"]) == len(model.variables)
-    assert {*description["variables"]} - {None} == {*official_variables(model)}
     weights = exported.read_weights(exported_model, description)
     assert description["identity"] == exported.identity(weights, DESCRIPTION)
+
+
+def test_what_is_served_has_no_batch_normalization(exported_model):
+    served = tf.saved_model.load(exported_model)
+    shapes = {tuple(variable.shape) for variable in served._variables}
+    assert all(len(shape) in (1, 4) for shape in shapes)  # Biases and kernels.
+    graph = served.signatures[signatures.SERVING].graph.as_graph_def()
+    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    assert not [node.name for node in nodes if "BatchNorm" in node.op or node.op == "Rsqrt"]
+
+
+def test_the_weights_are_a_checkpoint_in_the_official_format(exported_model, model):
+    read = read_checkpoint(f"{exported_model}/{EXTRA}/{WEIGHTS}").values
+    expected = values(model)
+    assert read.keys() == expected.keys()
+    assert all(np.array_equal(read[name], value) for name, value in expected.items())
+
+
+def test_weights_of_a_model_that_was_pushed_with_batch_normalization(model, tmp_path):
+    """Such a model has the trained weights in its graph, and says which is which."""
+    older = tf.Module()
+    older._variables = [variable.value for variable in model.variables]
+    names = {id(variable): name for name, variable in official_variables(model).items()}
+    older.serve = tf.function(lambda: tf.constant(0), input_signature=[])
+    tf.saved_model.save(older, str(tmp_path), signatures={signatures.SERVING: older.serve})
+    weights = exported.read_weights(
+        str(tmp_path), {"variables": [names.get(id(variable)) for variable in model.variables]}
+    )
+    expected = values(model)
+    assert weights.keys() == expected.keys()
+    assert all(np.array_equal(weights[name], value) for name, value in expected.items())
 
 
 def test_identity_tells_weights_names_and_descriptions_apart():
@@ -144,7 +174,7 @@ def test_served_model_of_another_network_is_refused(serving, tmp_path, network, 
 
 def test_damaged_weights_are_an_error(serving, tmp_path):
     paths.copy_tree(str(serving), str(tmp_path / "copy"))
-    (index,) = (tmp_path / "copy").rglob("variables.index")
+    (index,) = (tmp_path / "copy").rglob("weights.index")
     index.write_bytes(b"nonsense")
     with pytest.raises(ConfigError, match=r"expected readable weights of an exported .*to fix"):
         begin(tmp_path / "out", tmp_path / "copy", DESCRIPTION["classes"])

@@ -78,7 +78,7 @@ def test_the_usual_keras_export_is_refused(model, transform_output, examples, tm
         def __init__(self):
             super().__init__(model, transform_output, num_classes=CLASSES, ignore_label=IGNORE)
             del self._variables
-            self.tracked = model
+            self.tracked = self._network()
 
     signatures.export(Usual(), str(tmp_path / "usual"), {})
     tf.saved_model.load(str(tmp_path / "usual"))
