@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.components.tuner import executor
@@ -19,6 +20,8 @@ class TunerExecutor(executor.Executor):
         tuner = executor.search(
             input_dict, exec_properties, self._get_tmp_dir(), print_tuning_summary=False
         )
+        # The Trainer may follow in this process, and needs the memory of the last trial.
+        keras.backend.clear_session()
         executor.write_best_hyperparameters(tuner, output_dict)
         (best,) = tuner.oracle.get_best_trials(1)
         statuses = [trial.status for trial in tuner.oracle.trials.values()]

@@ -1,7 +1,6 @@
 """The search itself: KerasTuner's choice of values around the Trainer's own training."""
 
 import functools
-import gc
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -9,6 +8,7 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 import tensorflow as tf
 from tfx import v1 as tfx
 
@@ -52,11 +52,22 @@ def build_oracle(options: TunerOptions, config: TrainerConfig) -> keras_tuner.Or
     }
     if options.algorithm == "random":
         return keras_tuner.oracles.RandomSearchOracle(**arguments)
-    return keras_tuner.oracles.BayesianOptimizationOracle(
+    return _Bayesian(
         # Its own default, three for each path, leaves nothing of a short search.
         num_initial_points=max(2, options.trials // 3),
         **arguments,
     )
+
+
+class _Bayesian(keras_tuner.oracles.BayesianOptimizationOracle):
+    """KerasTuner's, of which a killed search goes on with the values of one that was not killed."""
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """See `keras_tuner.Oracle.populate_space`."""
+        # It does not save this generator's state with the rest: once reloaded, it would look for
+        # the best values from other starting points, and find others.
+        self._random_state = np.random.RandomState([self.seed, int(trial_id)])
+        return super().populate_space(trial_id)
 
 
 def hyperparameters(space: dict[str, Values], config: TrainerConfig) -> keras_tuner.HyperParameters:
@@ -102,6 +113,9 @@ def train_trial(
     Raises:
         PipelineError: the values do not train.
     """
+    # Else every trial's network stays in memory. Not after the training: where it failed, the error
+    # holds the network.
+    keras.backend.clear_session()
     config = config.with_values(values)
     strategy = distribution.build_strategy(config.training.distribution, config.training.batch_size)
     _, description = train_network(config, strategy, records, initial_weights, folder)
@@ -134,6 +148,8 @@ class Search(keras_tuner.engine.base_tuner.BaseTuner):
             # KerasTuner does not write its files at once: a kill may have left half of one.
             overwrite=not _is_readable(folder),
         )
+        # Reloaded in any order, while equal scores and rounding make the order matter.
+        oracle.trials = dict(sorted(oracle.trials.items()))
 
     def run_trial(self, trial, **_) -> dict[str, float]:
         """Trains with the trial's values.
@@ -150,10 +166,6 @@ class Search(keras_tuner.engine.base_tuner.BaseTuner):
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except Exception as error:
             raise keras_tuner.errors.FatalError(str(error)) from error
-        finally:
-            # Else every trial's network stays in memory.
-            keras.backend.clear_session()
-            gc.collect()
         return {OBJECTIVE: score}
 
     def on_trial_end(self, trial) -> None:
