@@ -17,6 +17,7 @@ setup(
         "h5py>=3",
         "jinja2>=3",
         "keras>=3.8,<4",
+        "keras-tuner>=1.4.6,<2",
         "ml-metadata>=1.16,<1.22",
         "numpy>=1.26,<3",
         "pillow>=10",

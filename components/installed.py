@@ -22,6 +22,7 @@ PACKAGES = (
     "h5py",
     "jinja2",
     "keras",
+    "keras_tuner",
     "ml_metadata",
     "numpy",
     "psutil",

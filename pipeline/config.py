@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 import pydantic
 from pydantic import Field
 
+import schemas
 from components.data_gate.options import GateOptions
 from components.dataset.limits import MAX_BYTES, MAX_PIXELS
 from components.errors import ConfigError
@@ -19,7 +20,8 @@ from components.evaluator.options import EvaluationOptions
 from components.initial_weights.options import InitialWeightsOptions
 from components.model_options import ModelOptions
 from components.options import Options, fault
-from components.trainer.options import TrainingOptions
+from components.trainer.options import TrainerConfig, TrainingOptions
+from components.tuner.options import TunerOptions
 from pipeline.following import follow
 
 _Limit = Annotated[int, Field(ge=0)]
@@ -108,6 +110,7 @@ class PipelineConfig(Options):
     gate: GateOptions = GateOptions()
     serving: ServingOptions = ServingOptions()
     report: ReportOptions = ReportOptions()
+    tuner: TunerOptions = TunerOptions()
 
     # A folder of the serving directory, and what Kubeflow takes for a pipeline's name.
     name: Annotated[
@@ -144,6 +147,23 @@ class PipelineConfig(Options):
             )
         return self
 
+    def trainer_config(self, dataset: schemas.Dataset) -> TrainerConfig:
+        """What the Trainer gets."""
+        return TrainerConfig(
+            dataset=dataset,
+            canvas_size=self.data.canvas_size,
+            model=self.model,
+            training=self.training,
+        )
+
+    def trial_config(self, dataset: schemas.Dataset) -> TrainerConfig:
+        """What a trial of the search gets: the same in fewer steps, see `pipeline.following`."""
+        values = self.model_dump()
+        values["training"]["steps"] = self.tuner.steps_per_trial
+        follow(values, self.model_dump(), {"training.steps"})
+        training = TrainingOptions(**values["training"])
+        return self.trainer_config(dataset).replace(training=training)
+
     @property
     def pipeline_name(self) -> str:
         """In ML Metadata: the steps of one name and data set share their cache."""
@@ -178,7 +198,7 @@ def override(config: PipelineConfig, assignments: list[str]) -> PipelineConfig:
         section = values
         for parent in parents:
             section = section.get(parent) if isinstance(section, dict) else None
-        if not isinstance(section, dict) or leaf not in section or isinstance(section[leaf], dict):
+        if not isinstance(section, dict) or leaf not in section or _is_section(values, path):
             faults.append(
                 f"expected a value of the configuration; got {path!r}; to fix, "
                 + _hint(path, values)
@@ -202,6 +222,11 @@ def override(config: PipelineConfig, assignments: list[str]) -> PipelineConfig:
     return changed
 
 
+def _is_section(values: dict[str, Any], path: str) -> bool:
+    """Whether a path is one of options; `tuner.space` is a value, though it is an object."""
+    return isinstance(values.get(path), dict)
+
+
 def _hint(path: str, values: dict[str, Any]) -> str:
     if path in _RENAMED:
         return _RENAMED[path]
@@ -209,8 +234,9 @@ def _hint(path: str, values: dict[str, Any]) -> str:
     return f"use {' or '.join(close)}" if close else "see --dry-run for all values"
 
 
-def _paths(values: dict[str, Any], prefix: str = "") -> list[str]:
+def _paths(values: dict[str, Any]) -> list[str]:
     paths = []
     for key, value in values.items():
-        paths += _paths(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
+        is_section = isinstance(value, dict)
+        paths += [f"{key}.{name}" for name in value] if is_section else [key]
     return paths

@@ -44,6 +44,7 @@ def describe(config: PipelineConfig, environment: Environment) -> Description:
     name = config.data.dataset
     dataset = schemas.load(name, environment.schemas)
     _check_class_weights(config, dataset)
+    _check_search(config, dataset)
     return Description(dataset=dataset, schema=schemas.schema_text(name, environment.schemas))
 
 
@@ -54,6 +55,31 @@ def _check_class_weights(config: PipelineConfig, dataset: schemas.Dataset) -> No
             f"expected training.class_weights with {dataset.num_classes} numbers, one for each "
             f"class of {dataset.name}; got {len(weights)}; to fix, give as many"
         )
+
+
+def _check_search(config: PipelineConfig, dataset: schemas.Dataset) -> None:
+    """Refuses a search that some trial, or the training after it, could not go through."""
+    if not config.tuner.trials:
+        return
+    wanted = (
+        ("steps", "at least 1", config.training.steps, config.training.steps > 0),
+        (
+            "distribution",
+            "one_device or mirrored",
+            config.training.distribution,
+            config.training.distribution != "multi_worker",
+        ),
+    )
+    for name, expected, got, is_right in wanted:
+        if not is_right:
+            raise ConfigError(
+                f"expected training.{name} to be {expected} with tuner.trials; got {got!r}; "
+                "to fix, change it, or search nothing with tuner.trials=0"
+            )
+    try:
+        config.tuner.check(config.trial_config(dataset), config.trainer_config(dataset))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def require_place_for(description: Description, name: str, environment: Environment) -> None:

@@ -22,8 +22,8 @@ from components.serving.baseline import NEWEST, Baseline
 from components.serving.check.component import ServingCheck
 from components.serving.pusher import Pusher
 from components.statistics_gen import StatisticsGen
-from components.trainer.options import TrainerConfig
 from components.transform.component import Transform
+from components.tuner.component import Tuner
 from pipeline.config import PipelineConfig
 
 TRAIN, VAL = "train", "val"
@@ -62,6 +62,8 @@ class Inputs:
             self.records_digest,
             *map(source_fingerprint, ("components.transform", "components.trainer")),
         ]
+        if config.tuner.trials:
+            parts += [config.tuner.model_dump_json(), source_fingerprint("components.tuner")]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -156,20 +158,20 @@ def create_pipeline(
     # Everything that learns from or is measured on the data follows the gates through Transform.
     transform.add_upstream_node(data_gate)
     transform.add_upstream_node(drift_gate)
+    inputs_of_training = {
+        "examples": examples,
+        "transform_graph": transform.outputs["transform_graph"],
+        "base_model": initial_weights.outputs["weights"],
+    }
+    tuners = [_tuner(config, dataset, inputs_of_training)] if config.tuner.trials else []
     trainer = tfx.components.Trainer(
         run_fn="components.trainer.run.run_fn",
-        examples=examples,
-        transform_graph=transform.outputs["transform_graph"],
-        base_model=initial_weights.outputs["weights"],
+        **inputs_of_training,
+        hyperparameters=tuners[0].outputs["best_hyperparameters"] if tuners else None,
         train_args=tfx.proto.TrainArgs(splits=[TRAIN], num_steps=config.training.steps),
         eval_args=tfx.proto.EvalArgs(splits=[VAL]),
         custom_config={
-            "config": TrainerConfig(
-                dataset=dataset,
-                canvas_size=config.data.canvas_size,
-                model=config.model,
-                training=config.training,
-            ).to_json(),
+            "config": config.trainer_config(dataset).to_json(),
             "source_fingerprint": source_fingerprint("components.trainer"),
         },
     )
@@ -224,6 +226,7 @@ def create_pipeline(
             data_gate,
             drift_gate,
             transform,
+            *tuners,
             trainer,
             evaluator,
             report,
@@ -232,4 +235,19 @@ def create_pipeline(
         ],
         enable_cache=enable_cache,
         metadata_connection_config=metadata_connection,
+    )
+
+
+def _tuner(config: PipelineConfig, dataset: schemas.Dataset, inputs: dict) -> Tuner:
+    """The search for better options, on the Trainer's own inputs."""
+    return Tuner(
+        tuner_fn="components.tuner.search.tuner_fn",
+        **inputs,
+        train_args=tfx.proto.TrainArgs(splits=[TRAIN], num_steps=config.tuner.steps_per_trial),
+        eval_args=tfx.proto.EvalArgs(splits=[VAL]),
+        custom_config={
+            "config": config.trial_config(dataset).to_json(),
+            "options": config.tuner.to_json(),
+            "source_fingerprint": source_fingerprint("components.tuner"),
+        },
     )

@@ -19,6 +19,7 @@ ALL = (
     "DataGate",
     "DriftGate",
     "Transform",
+    "Tuner",
     "Trainer",
     "Evaluator",
     "Report",
@@ -26,3 +27,6 @@ ALL = (
     "Pusher",
 )
 """Every step of `pipeline.graph`, in an order in which they can run."""
+
+OPTIONAL = ("Tuner",)
+"""Steps that a run has only where its configuration asks for them."""

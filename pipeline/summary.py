@@ -1,5 +1,6 @@
 """The end of a run on the terminal: scores, verdict and why, where everything lies, times."""
 
+import json
 import math
 import shlex
 
@@ -102,6 +103,8 @@ def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str,
             places.append(("Model", pushed["pushed_destination"]))
     if "Report" in steps:
         places.append(("Pictures", paths.join(_uri(steps, "Report", "page"), "index.html")))
+    if "Tuner" in steps:
+        places += [("Search", _search(steps["Tuner"]))]
     if "Trainer" in steps:
         run = _uri(steps, "Trainer", "model_run")
         places.append(("TensorBoard", tensorboard_command(run)))
@@ -112,6 +115,13 @@ def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str,
         places += [("Drift", line) for line in content.drift]
     places.append(("Metadata", environment.metadata))
     return places
+
+
+def _search(step: Step) -> str:
+    found = step.outputs["best_hyperparameters"][0].properties
+    best = ", ".join(f"{path}={value}" for path, value in json.loads(found["values"]).items())
+    trials = f"{found['trials']} trials" + (f", {found['failed']} failed" * bool(found["failed"]))
+    return f"{best}; mean IoU {100 * found['score']:.1f} % after a trial's steps; {trials}"
 
 
 def tensorboard_command(folder: str) -> str:

@@ -2,7 +2,8 @@
 
 import json
 import typing
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pydantic
 from pydantic import BeforeValidator, Field
@@ -254,3 +255,21 @@ class TrainerConfig(Options):
 
     model: ModelOptions
     training: TrainingOptions
+
+    def value(self, path: str) -> Any:
+        """The value at `training.…` or `model.…`."""
+        section, _, name = path.partition(".")
+        return getattr(getattr(self, section), name)
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """The same with other values, by paths as `value` takes them, and checked again.
+
+        Raises:
+            ValueError: a line for each fault.
+        """
+        changes: dict[str, dict[str, Any]] = {"training": {}, "model": {}}
+        for path, value in values.items():
+            section, _, name = path.partition(".")
+            changes[section][name] = value
+        sections = {name: getattr(self, name).replace(**new) for name, new in changes.items()}
+        return self.replace(**sections)

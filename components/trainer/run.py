@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from typing import Self
 
 import keras
 import tensorflow as tf
@@ -40,53 +41,24 @@ def run_fn(fn_args) -> None:
     """Called by TFX's Trainer; under several workers, by each of them.
 
     Args:
-        fn_args: `tfx.components.FnArgs`; `custom_config["config"]` is a `TrainerConfig`.
+        fn_args: `tfx.components.FnArgs`; `custom_config["config"]` is a `TrainerConfig`,
+            over which go the `hyperparameters` of the Tuner, where there was one.
 
     Raises:
         PipelineError: no records, unusable initial weights, or a loss that is no number.
     """
     config = TrainerConfig.from_json(fn_args.custom_config["config"])
-    options, dataset = config.training, config.dataset
-    # Not 0: a shuffle whose seed is a tensor fails beside a global seed of 0.
-    keras.utils.set_random_seed(options.seed + 1)
-    strategy = distribution.build_strategy(options.distribution, options.batch_size)
-
-    transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    records = _Records(
-        transform=input_fn.TransformedRecords(transform_output),
-        train=input_fn.read_records(_files(fn_args.train_files)),
-        val=input_fn.read_records(_files(fn_args.eval_files)),
-    )
-    statistics = input_fn.dataset_statistics(records.train, records.transform)
-    is_cropped = options.crop_size not in (None, config.canvas_size)
-
-    def build(canvas_size: int | None) -> DeepLabV3Plus:
-        arguments = config.model.arguments(dataset.num_classes, canvas_size)
-        return DeepLabV3Plus(dtype=options.mixed_precision, **arguments)
-
-    description = {
-        "dataset": dataset.name,
-        "classes": list(dataset.class_names),
-        "ignore_label": dataset.ignore_label,
-        "canvas_size": config.canvas_size,
-        "model": config.model.model_dump(),
-        "training": options.model_dump(),
-        "training_data": statistics,
-    }
-    folder = os.path.join(runtime.current().training_states, _run_id(fn_args))
-    with strategy.scope():
-        # Crops and the whole pictures of the validation differ in size, so it takes any.
-        model = build(None if is_cropped else config.canvas_size)
-        line = load_initial_weights(model, fn_args.base_model)
-        progress.initial_weights(line)
-    if options.steps:
-        description["validation_mean_iou"] = _train(
-            model, strategy, options, dataset, records, description, folder
-        )
-    if is_cropped or strategy.num_replicas_in_sync > 1:
+    if fn_args.hyperparameters:
+        config = config.with_values(fn_args.hyperparameters["values"])
+    dataset = config.dataset
+    strategy = distribution.build_strategy(config.training.distribution, config.training.batch_size)
+    records = Records.of(fn_args)
+    folder = os.path.join(runtime.current().training_states, run_id(fn_args))
+    model, description = train_network(config, strategy, records, fn_args.base_model, folder)
+    if _is_cropped(config) or strategy.num_replicas_in_sync > 1:
         # A server has one size and no replicas.
         weights = model.get_weights()
-        model = build(config.canvas_size)
+        model = _build(config, config.canvas_size)
         model.set_weights(weights)
     if not distribution.is_chief(strategy):
         return
@@ -97,7 +69,7 @@ def run_fn(fn_args) -> None:
     history.write(fn_args.model_run_dir, history.read(folder))
     served = signatures.ServedModel(
         model,
-        transform_output,
+        records.transform_output,
         num_classes=dataset.num_classes,
         ignore_label=dataset.ignore_label,
     )
@@ -108,12 +80,85 @@ def run_fn(fn_args) -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Records:
+class Records:
     """Serialized records of both splits, and what they go through."""
 
+    transform_output: tft.TFTransformOutput
     transform: input_fn.TransformedRecords
     train: tf.data.Dataset
     val: tf.data.Dataset
+    statistics: dict
+    """See `input_fn.dataset_statistics`."""
+
+    @classmethod
+    def of(cls, fn_args) -> Self:
+        """Those of TFX's Trainer or Tuner."""
+        transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+        transform = input_fn.TransformedRecords(transform_output)
+        train = input_fn.read_records(_files(fn_args.train_files))
+        return cls(
+            transform_output=transform_output,
+            transform=transform,
+            train=train,
+            val=input_fn.read_records(_files(fn_args.eval_files)),
+            statistics=input_fn.dataset_statistics(train, transform),
+        )
+
+
+def train_network(
+    config: TrainerConfig,
+    strategy: tf.distribute.Strategy,
+    records: Records,
+    initial_weights: str | None,
+    folder: str,
+) -> tuple[DeepLabV3Plus, dict]:
+    """Builds the network, gives it its initial weights and trains it up to the best epoch.
+
+    Args:
+        config: of the training.
+        strategy: on what devices.
+        records: of both splits.
+        initial_weights: folder of the weights to start from.
+        folder: of the saved states, from which a killed training goes on.
+
+    Returns:
+        The network, and the description of its training; that has `validation_mean_iou` if there
+        were any steps.
+
+    Raises:
+        PipelineError: see `run_fn`.
+    """
+    options, dataset = config.training, config.dataset
+    # Not 0: a shuffle whose seed is a tensor fails beside a global seed of 0.
+    keras.utils.set_random_seed(options.seed + 1)
+    description = {
+        "dataset": dataset.name,
+        "classes": list(dataset.class_names),
+        "ignore_label": dataset.ignore_label,
+        "canvas_size": config.canvas_size,
+        "model": config.model.model_dump(),
+        "training": options.model_dump(),
+        "training_data": records.statistics,
+    }
+    with strategy.scope():
+        # Crops and the whole pictures of the validation differ in size, so it takes any.
+        model = _build(config, None if _is_cropped(config) else config.canvas_size)
+        line = load_initial_weights(model, initial_weights)
+        progress.initial_weights(line)
+    if options.steps:
+        description["validation_mean_iou"] = _train(
+            model, strategy, options, dataset, records, description, folder
+        )
+    return model, description
+
+
+def _build(config: TrainerConfig, canvas_size: int | None) -> DeepLabV3Plus:
+    arguments = config.model.arguments(config.dataset.num_classes, canvas_size)
+    return DeepLabV3Plus(dtype=config.training.mixed_precision, **arguments)
+
+
+def _is_cropped(config: TrainerConfig) -> bool:
+    return config.training.crop_size not in (None, config.canvas_size)
 
 
 def _train(
@@ -121,7 +166,7 @@ def _train(
     strategy: tf.distribute.Strategy,
     options: TrainingOptions,
     dataset: schemas.Dataset,
-    records: _Records,
+    records: Records,
     description: dict,
     folder: str,
 ) -> float:
@@ -216,7 +261,7 @@ def _distributed(
     return strategy.distribute_datasets_from_function(batches)
 
 
-def _some_pictures(records: _Records):
+def _some_pictures(records: Records):
     features = next(iter(records.val.batch(_PICTURES_IN_TENSORBOARD).map(records.transform)))
     return tuple(features[name].numpy() for name in (preprocessing.IMAGE, preprocessing.LABEL))
 
@@ -225,10 +270,11 @@ def _files(patterns: list[str]) -> list[str]:
     return [path for pattern in patterns for path in tf.io.gfile.glob(pattern)]
 
 
-def _run_id(fn_args) -> str:
+def run_id(fn_args) -> str:
     """The same for the same configuration, code, data and Transform graph, in any process."""
     identity = [
         fn_args.custom_config,
+        fn_args.hyperparameters,
         fn_args.base_model,
         sorted(fn_args.train_files),
         sorted(fn_args.eval_files),

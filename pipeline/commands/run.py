@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 import schemas
+from components.errors import ConfigError
 from components.storage import paths
 from components.storage.locks import only_run
 from pipeline import doctor, door, estimate, recipes, steps, terminal
@@ -41,6 +42,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         PipelineError: see `components.errors`; each has its own exit code.
     """
     config, environment = shared.load(arguments, root=arguments.output)
+    _require_steps_of(config, arguments)
     environment = environment.made_absolute()
     config = door.with_absolute_paths(config)
     environment.require_local()
@@ -52,6 +54,15 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         if not arguments.dry_run:
             _lock(locks, config, environment)
         _run(arguments, config, environment, description, console)
+
+
+def _require_steps_of(config: PipelineConfig, arguments: argparse.Namespace) -> None:
+    """Refuses to start or end with a step that the configuration leaves out."""
+    if "Tuner" in (arguments.from_node, arguments.to_node) and not config.tuner.trials:
+        raise ConfigError(
+            "expected tuner.trials of at least 1 with the step Tuner; got 0; to fix, give "
+            "tuner.trials and tuner.space with --set"
+        )
 
 
 def _lock(stack: contextlib.ExitStack, config: PipelineConfig, environment: Environment) -> None:

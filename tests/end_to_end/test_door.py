@@ -8,6 +8,8 @@ import pytest
 
 HEAVY = re.compile(r"\| +(tensorflow|keras|tfx|apache_beam|tensorflow_model_analysis)$", re.M)
 
+SEARCH = ["--set", "tuner.trials=2", "--set"]
+
 
 def check_refused(checkout, arguments: list[str], code: int, *messages: str, runner="local_runner"):
     """Runs a command that must fail at the door, which needs neither TensorFlow nor TFX."""
@@ -48,6 +50,17 @@ def check_refused(checkout, arguments: list[str], code: int, *messages: str, run
         (["--set", "data.crop_size=65"], "use data.canvas_size"),
         (["--to-node", "Tranform"], "expected --to-node to be a step, one of Baseline"),
         (["--from-node", "Trainer", "--to-node", "DataGate"], "the second comes before the first"),
+        (["--from-node", "Tuner"], "expected tuner.trials of at least 1 with the step Tuner"),
+        (["--to-node", "Tuner"], "expected tuner.trials of at least 1 with the step Tuner"),
+        (["--set", "tuner.trials=2"], "expected tuner.space to be what to choose from"),
+        (
+            [*SEARCH, 'tuner.space={"training.momentum": {"min": 0.5, "max": 1.5}}'],
+            "with training.momentum=1.5: expected training.momentum",
+        ),
+        (
+            [*SEARCH, 'tuner.space={"model.depth": {"choices": [1, 2]}}'],
+            "expected tuner.space to be by paths of training or model",
+        ),
         (["--output", "/dev/null/out"], "expected a folder that can be written"),
         (["--output", "/tmp/o[1]"], "expected root without * ? [ ]"),
         (["--output", "/tmp/o*"], "expected root without * ? [ ]"),

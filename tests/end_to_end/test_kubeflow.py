@@ -44,6 +44,23 @@ def test_all_nodes_and_arrows_are_those_of_the_local_graph(compiled, planned):
         assert set(task.get("dependentTasks", ())) == planned[name], name
 
 
+def test_a_search_adds_its_step_and_changes_no_other_but_the_trainer(compiled, checkout, tmp_path):
+    space = json.dumps({"training.learning_rate": {"min": 1e-3, "max": 1e-2}})
+    done = checkout.run(
+        *("--pipeline-root", "gs://bucket/runs", "--image", "registry.example/deeplab:1"),
+        *("--set", "tuner.trials=2", "--set", f"tuner.space={space}", "--output", str(tmp_path)),
+        runner="kubeflow_runner.py",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    searched = yaml.safe_load((tmp_path / "deeplab.yaml").read_text())["root"]["dag"]["tasks"]
+    plain = yaml.safe_load(compiled)["root"]["dag"]["tasks"]
+    assert set(searched) - set(plain) == {"Tuner"}
+    # What is pushed carries a hash of all that made it, and is compared with what is served by it.
+    made_from = {"Baseline", "Pusher"}
+    assert {name for name in plain if plain[name] != searched[name]} - made_from == {"Trainer"}
+    assert "Tuner" in searched["Trainer"]["dependentTasks"]
+
+
 def test_every_step_is_a_container_that_knows_its_place(compiled):
     spec = yaml.safe_load(compiled)
     executors = spec["deploymentSpec"]["executors"]

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import tensorflow as tf
 from PIL import Image
 
 import schemas
+from components import metadata
 from components.dataset import records
 from components.dataset.sample import rendering as sample
 from components.storage import folders
+from tests.end_to_end.conftest import open_metadata
 
 pytestmark = pytest.mark.slow
 
@@ -41,6 +44,10 @@ masks = "painted/train/*_mask.png"
 images = "photos/val/*"
 masks = "painted/val/*_mask.png"
 """
+SPACE = {
+    "training.learning_rate": {"choices": [1e-3, 1e30]},
+    "model.aspp_depth": {"choices": [16, 24]},
+}
 # What the rendered sample calls house, and tree or flower.
 OF_SAMPLE = {"house": 1, "tree": 2, "flower": 2}
 VOID = (255, 0, 255)
@@ -140,13 +147,16 @@ def test_a_dry_run_says_what_the_training_takes_and_what_suits_a_cpu(checkout):
     assert ("--recipe own_data_cpu" in done.stdout) == ("of the GPU" not in done.stdout)
 
 
-def test_the_pipeline_trains_judges_and_pushes_it(checkout):
+def test_the_pipeline_searches_trains_judges_and_pushes_it(checkout):
     output = checkout.output.with_name("own")
     changes = (
         *("data.canvas_size=97", "model.width_multiplier=0.5", "model.aspp_depth=32"),
         *("model.decoder_depth=32", "initial_weights.source=null", "training.steps=20"),
         # Twenty steps from random weights may find no class but the most frequent one.
         *("evaluation.min_mean_iou=0.05", "evaluation.allow_dead_classes=true"),
+        *("tuner.trials=3", "tuner.steps_per_trial=2", "tuner.algorithm=random"),
+        # The last rate is one whose loss is no number.
+        f"tuner.space={json.dumps(SPACE)}",
     )
     done = checkout.run(
         *("--dataset", "shapes", "--data-dir", str(checkout.folder / "data" / "shapes")),
@@ -158,3 +168,13 @@ def test_the_pipeline_trains_judges_and_pushes_it(checkout):
     (model,) = (output / "serving" / "deeplab").glob("*")
     description = json.loads((model / "assets.extra" / "model.json").read_text())
     assert description["classes"] == ["nothing", "building", "plant"]
+    best = {path: description[path.partition(".")[0]][path.partition(".")[2]] for path in SPACE}
+    assert best["training.learning_rate"] == 1e-3 and best["model.aspp_depth"] in (16, 24)
+    found = metadata.latest_run(open_metadata(output), "deeplab-shapes")["Tuner"]
+    properties = found.outputs["best_hyperparameters"][0].properties
+    assert json.loads(properties["values"]) == best
+    assert properties["trials"] == 3 and properties["failed"] >= 1
+    (results,) = Path(found.outputs["tuner_results"][0].uri).iterdir()
+    assert len(json.loads(results.read_text())) == 3 - properties["failed"]
+    assert f"Search       training.learning_rate={best['training.learning_rate']}, " in done.stdout
+    assert not list((output / "training").glob("tuner-*"))

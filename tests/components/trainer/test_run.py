@@ -125,6 +125,7 @@ class Run:
             "serving_model_dir": str(self.folder / "model"),
             "model_run_dir": str(self.folder / "run"),
             "base_model": str(base_model or folder / "random"),
+            "hyperparameters": None,
             "custom_config": {"config": config.to_json()},
         }
 

@@ -1,0 +1,59 @@
+"""A search that nobody asked for leaves no trace in the graph, nor in any cache key."""
+
+import pytest
+from tfx.dsl.compiler import compiler
+
+import schemas
+from components.tuner.options import TunerOptions
+from pipeline import recipes, steps
+from pipeline.graph import Inputs, create_pipeline
+
+DATASET = "sample"
+SEARCH = TunerOptions(trials=2, space={"training.momentum": {"min": 0.5, "max": 0.9}})
+
+
+def nodes(tuner: TunerOptions) -> dict:
+    """The compiled steps by name."""
+    inputs = Inputs(
+        dataset=schemas.load(DATASET), schema=schemas.schema_text(DATASET), records="/records"
+    )
+    config = recipes.get(DATASET).replace(tuner=tuner)
+    pipeline = create_pipeline(config, inputs, pipeline_root="/runs")
+    compiled = compiler.Compiler().compile(pipeline)
+    return {node.pipeline_node.node_info.id: node.pipeline_node for node in compiled.nodes}
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return nodes(TunerOptions())
+
+
+def test_without_a_search_there_is_no_step_of_it_and_no_mention(plain):
+    assert set(plain) == set(steps.ALL) - set(steps.OPTIONAL)
+    for name, node in plain.items():
+        assert "tuner" not in str(node).lower(), name
+
+
+@pytest.mark.parametrize("change", [{"steps_per_trial": 7}, {"algorithm": "random"}, {"seed": 3}])
+def test_without_a_search_its_options_change_no_step(plain, change):
+    assert nodes(TunerOptions(**change)) == plain
+
+
+def test_a_search_changes_no_parameter_but_the_one_of_what_made_the_model(plain):
+    searched = nodes(SEARCH)
+    assert set(searched) == set(steps.ALL)
+    changed = {name for name in plain if searched[name].parameters != plain[name].parameters}
+    # The hash of all that made the model, by which it is compared with what is served.
+    assert changed == {"Baseline", "Pusher"}
+    inputs = [name for name in plain if searched[name].inputs != plain[name].inputs]
+    assert inputs == ["Trainer"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"trials": 3}, {"steps_per_trial": 7}, {"algorithm": "random"}, {"seed": 3},
+     {"space": {"training.momentum": {"min": 0.5, "max": 0.8}}}],
+)  # fmt: skip
+def test_every_option_of_a_search_is_in_its_cache_key(change):
+    before, after = nodes(SEARCH), nodes(SEARCH.replace(**change))
+    assert before["Tuner"].parameters != after["Tuner"].parameters
