@@ -1,6 +1,6 @@
 """What the whole pipeline costs over a bare training loop and a bare evaluation.
 
-    python -m benchmarks.pipeline_overhead --pictures 300
+    python -m benchmarks.pipeline_overhead --pictures 100 300
 
 Both read the same rendered TFRecords, train the same network for the same steps with the same
 augmentation, validate as often and evaluate the best epoch; the bare loop does only that, in one
@@ -126,19 +126,10 @@ def _timed(command: list[str]) -> tuple[float, list[tuple[float, float]]]:
     return time.time() - start, samples
 
 
-def main() -> None:
-    """Prints both times, their ratio, and the memory of every step."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=300)
-    parser.add_argument("--passes", type=int, default=12, help="how often each picture is seen")
-    parser.add_argument("--bare", metavar="RECORDS", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.bare:
-        bare(arguments.pictures, arguments.passes, arguments.bare)
-        return
-    console = Console()
+def measure(pictures: int, passes: int) -> tuple[float, float, dict[str, tuple[float, float]]]:
+    """Seconds of the bare loop and of the pipeline, and of each step seconds and peak MB."""
     with tempfile.TemporaryDirectory() as folder:
-        assignments = _assignments(arguments.pictures, arguments.passes)
+        assignments = _assignments(pictures, passes)
         config = override(recipes.sample(), assignments)
         records = find_records(
             schemas.load("sample"),
@@ -150,8 +141,7 @@ def main() -> None:
         bare_seconds, bare_memory = _timed(
             [
                 *(sys.executable, "-m", "benchmarks.pipeline_overhead"),
-                *("--pictures", str(arguments.pictures), "--passes", str(arguments.passes)),
-                *("--bare", str(records)),
+                *("--pictures", str(pictures), "--passes", str(passes), "--bare", str(records)),
             ]
         )
         seconds, samples = _timed(
@@ -162,24 +152,40 @@ def main() -> None:
             ]
         )
         connection = lineage.connection(f"sqlite:{Path(folder, 'metadata.sqlite')}")
-        store = lineage.open_store(connection)
-        steps = sorted(lineage.latest_run(store).values(), key=lambda step: step.execution_id)
-    console.print(
-        f"{arguments.pictures} pictures, {arguments.passes} passes: pipeline {seconds:.0f} s, "
-        f"bare {bare_seconds:.0f} s, ratio {seconds / bare_seconds:.2f}; peak of the bare process "
-        f"{max(megabytes for _, megabytes in bare_memory):.0f} MB"
-    )
+        steps = lineage.latest_run(lineage.open_store(connection)).values()
+    found = {"bare loop": (bare_seconds, max(megabytes for _, megabytes in bare_memory))}
+    for step in sorted(steps, key=lambda step: step.execution_id):
+        end = step.started + max(step.seconds, 0.4)
+        inside = [megabytes for when, megabytes in samples if step.started <= when <= end]
+        found[step.node_id] = step.seconds, max(inside, default=0.0)
+    return bare_seconds, seconds, found
+
+
+def main() -> None:
+    """Prints both times, their ratio, and seconds and memory of every step."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, nargs="+", default=[300])
+    parser.add_argument("--passes", type=int, default=12, help="how often each picture is seen")
+    parser.add_argument("--bare", metavar="RECORDS", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.bare:
+        bare(*arguments.pictures, arguments.passes, arguments.bare)
+        return
+    console = Console()
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("step", "seconds", "peak MB"):
-        table.add_column(column, justify="left" if column == "step" else "right")
-    for step in steps:
-        inside = [
-            megabytes
-            for when, megabytes in samples
-            if step.started <= when <= step.started + max(step.seconds, 0.4)
-        ]
-        peak = f"{max(inside):.0f}" if inside else "–"
-        table.add_row(step.node_id, f"{step.seconds:.1f}", peak)
+    table.add_column("seconds (peak MB)")
+    columns = []
+    for pictures in arguments.pictures:
+        bare_seconds, seconds, found = measure(pictures, arguments.passes)
+        console.print(
+            f"{pictures} pictures, {arguments.passes} passes: pipeline {seconds:.0f} s, "
+            f"bare {bare_seconds:.0f} s, ratio {seconds / bare_seconds:.2f}"
+        )
+        table.add_column(str(pictures), justify="right")
+        columns.append(found)
+    for name in columns[0]:
+        cells = (f"{each[name][0]:.1f} ({each[name][1]:.0f})" for each in columns)
+        table.add_row(name, *cells)
     console.print(table)
 
 
