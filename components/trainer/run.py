@@ -109,7 +109,7 @@ def train_network(
     config: TrainerConfig,
     strategy: tf.distribute.Strategy,
     records: Records,
-    initial_weights: str | None,
+    initial_weights: str,
     folder: str,
 ) -> tuple[DeepLabV3Plus, dict]:
     """Builds the network, gives it its initial weights and trains it up to the best epoch.

@@ -94,7 +94,7 @@ def hyperparameters(space: dict[str, Values], config: TrainerConfig) -> keras_tu
 def train_trial(
     config: TrainerConfig,
     records: Records,
-    initial_weights: str | None,
+    initial_weights: str,
     values: Mapping[str, Any],
     folder: str,
 ) -> float:
