@@ -206,15 +206,18 @@ def test_local_copy_needs_no_network(serve, run, tmp_path):
 def test_same_pictures_give_the_same_bytes_whatever_the_engine_does(serve, run, tmp_path):
     dataset = pascal((serve(voc=Remote(VOC_TAR)), VOC_TAR, ()))
 
-    def shards(count, *beam_args):
-        engine = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-        run(dataset, shards=count, beam_args=[engine, *beam_args])
+    beam = ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
+
+    def shards(count, **engine):
+        run(dataset, shards=count, **engine)
         files = records.record_files(tmp_path / "records", "*.tfrecord")
         return {path: open(path, "rb").read() for path in files}
 
     alone = shards(2)
     assert len(shards(3)) == 6
-    assert shards(2, "--direct_running_mode=multi_threading", "--direct_num_workers=2") == alone
+    assert shards(2, workers=2) == alone
+    assert shards(2, beam_args=beam) == alone
+    assert shards(2, beam_args=beam, workers=2) == alone
     assert len(alone) == 4 and any(alone.values())
 
 
