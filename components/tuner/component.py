@@ -18,9 +18,8 @@ class TunerExecutor(executor.Executor):
 
     def Do(self, input_dict, output_dict, exec_properties):
         """See `tfx.components.tuner.executor.Executor.Do`."""
-        tuner = executor.search(
-            input_dict, exec_properties, self._get_tmp_dir(), print_tuning_summary=False
-        )
+        # Without TFX's folder: what outlives a killed run is in one of the search's own.
+        tuner = executor.search(input_dict, exec_properties, "", print_tuning_summary=False)
         # The Trainer may follow in this process, and needs the memory of the last trial.
         keras.backend.clear_session()
         executor.write_best_hyperparameters(tuner, output_dict)
