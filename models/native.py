@@ -4,8 +4,8 @@ Keras' backend sends every dilated convolution through space-to-batch: it cuts t
 rate² small pictures and sews them together again, in the gradient, too. One 3x3 ASPP branch (rate
 12, 2048 to 256 channels, 33² positions) took 235 ms on two cores and takes 45 with the dilated
 operation. Batch normalization in training is a chain of reductions and products there, and one
-operation here. Together they train DeepLab v3 on ResNet-50 at output stride 8 about 3.5 times as
-fast; `benchmarks/README.md` has the figures.
+operation here. Together they train DeepLab v3 on ResNet-50 at output stride 8 about three times as
+fast; `benchmarks/README.md` has it beside PyTorch.
 
 Names, weights, configurations and results are those of the layers they derive from. Whatever has
 no faster way takes Keras' own: other backends, other layouts, undilated convolutions (native
