@@ -8,6 +8,8 @@ from models import DeepLabV3Plus
 from models.inference import fold
 from models.variants import BACKBONES
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"aspp_depth": 8, "decoder_depth": 8}
 
 

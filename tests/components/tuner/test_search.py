@@ -15,6 +15,8 @@ from components.trainer.options import TrainerConfig, TrainingOptions
 from components.tuner.options import TunerOptions
 from components.tuner.search import Search, build_oracle
 
+pytestmark = pytest.mark.slow
+
 RATE, DEPTH = "training.learning_rate", "model.aspp_depth"
 SPACE = {
     RATE: {"min": 1e-4, "max": 1e-2, "scale": "log"},
