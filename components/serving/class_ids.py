@@ -12,8 +12,8 @@ def class_ids(scores: tf.Tensor, size: tf.Tensor, resize: ResizeBilinear) -> tf.
     """The class of the highest enlarged score, the first of equal ones.
 
     At 513 pixels the scores of 150 classes are 158 MB a picture. Here they are enlarged to their
-    width, and then taken to their height a strip at a time. `top_k` finds the highest of few in a
-    third of the time of `argmax`.
+    width, and then taken to their height a strip at a time. `top_k` was quicker than `argmax` on a
+    CPU for 7, 21 and 150 classes.
 
     Args:
         scores: float32 `[B, h, w, C]`.

@@ -60,7 +60,9 @@ class TransformGraph:
 def _needed(graph: tf.compat.v1.GraphDef, names: Iterable[str]) -> tf.compat.v1.GraphDef:
     """The part of a graph that some of its nodes are computed from."""
     nodes = {node.name: node for node in graph.node}
-    part = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
+    part = tf.compat.v1.GraphDef()
+    part.CopyFrom(graph)
+    part.ClearField("node")
     waiting, seen = list(names), set()
     while waiting:
         name = waiting.pop()

@@ -1,10 +1,12 @@
-"""The Transform graph, made as the Transform step makes it but without TFX."""
+"""The Transform graph, made as the Transform step makes it but without TFX; what is in graphs."""
 
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
+from google.protobuf import json_format
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
 from components.dataset.records import HEIGHT, IMAGE, LABEL, WIDTH, Record
@@ -28,3 +30,25 @@ def transform_graph(records: list[Record], config: dict, folder: Path) -> tft.TF
     raw = folder / "out" / tft.TFTransformOutput.RAW_METADATA_DIR
     metadata_io.write_metadata(metadata, str(raw))
     return tft.TFTransformOutput(str(folder / "out"))
+
+
+def operations(graph: tf.Graph) -> set[str]:
+    """The kinds of all operations, of those within the functions that these call, too."""
+    definition = json_format.MessageToDict(graph.as_graph_def())
+    functions = {
+        function["signature"]["name"]: function["nodeDef"]
+        for function in definition["library"]["function"]
+    }
+    kinds, waiting = set(), [definition["node"]]
+    while waiting:
+        for node in waiting.pop():
+            kinds.add(node["op"])
+            waiting += [functions.pop(name) for name in _called(node) & functions.keys()]
+    return kinds
+
+
+def _called(node: dict[str, Any]) -> set[str]:
+    """The names of the functions that a node calls."""
+    values = node.get("attr", {}).values()
+    every = [v for value in values for v in (value, *value.get("list", {}).get("func", ()))]
+    return {each.get("func", each).get("name", "") for each in every}

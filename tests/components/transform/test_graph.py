@@ -10,7 +10,7 @@ from PIL import Image
 from components.dataset.records import IMAGE, LABEL, Record
 from components.transform import preprocessing
 from components.transform.graph import TransformGraph
-from tests.components.graphs import transform_graph
+from tests.components.graphs import operations, transform_graph
 
 pytestmark = pytest.mark.slow
 
@@ -53,20 +53,6 @@ def inputs(records):
     images = [*(record.image for record in records), b"no picture"]
     labels = [*(record.label for record in records), b""]
     return {IMAGE: tf.constant(images)[:, None], LABEL: tf.constant(labels)[:, None]}
-
-
-def operations(graph: tf.Graph) -> set[str]:
-    """The kinds of all operations, of those within the functions that these call, too."""
-    definition = graph.as_graph_def()
-    functions = {f.signature.name: f.node_def for f in definition.library.function}
-    kinds, waiting = set(), [definition.node]
-    while waiting:
-        for node in waiting.pop():
-            kinds.add(node.op)
-            values = [v for value in node.attr.values() for v in (value, *value.list.func)]
-            names = {v.func.name if hasattr(v, "func") else v.name for v in values}
-            waiting += [functions.pop(name) for name in names & functions.keys()]
-    return kinds
 
 
 def cut(transform_output, inputs, outputs):
