@@ -248,14 +248,17 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--steps", type=int, default=8, help="timed steps of one process")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="leave out networks without this in their name")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="leave out networks without any of these in the name"
+    )
     parser.add_argument("--measure", choices=_BASELINES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         found = measure(arguments.measure, arguments.size, arguments.batch, arguments.steps)
         json.dump(found, sys.stdout)
         return
-    show(compare([name for name in _BASELINES if arguments.only in name], arguments))
+    chosen = [name for name in _BASELINES if any(part in name for part in arguments.only)]
+    show(compare(chosen, arguments))
 
 
 if __name__ == "__main__":
