@@ -249,7 +249,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8, help="timed steps of one process")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--only", nargs="+", default=[""], help="leave out networks without any of these in the name"
+        "--only",
+        nargs="+",
+        default=[""],
+        help="leave out networks without any of these in the name",
     )
     parser.add_argument("--measure", choices=_BASELINES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -232,6 +232,20 @@ class ResizeBilinear(layers.Layer):
         Returns:
             [new_size, size].
         """
+        pixels = ops.cast(ops.arange(new_size), "float32")
+        return shares(self.positions(pixels, size, new_size), size, dtype)
+
+    def positions(self, pixels, size, new_size):
+        """Where new pixels lie among the old ones, along one axis.
+
+        Args:
+            pixels: float32 [n], new pixels, or places between them.
+            size: Old pixels, an int or a tensor.
+            new_size: New pixels, likewise.
+
+        Returns:
+            float32 [n], from 0 to size - 1.
+        """
         # In float32 whatever the dtype: positions of large images do not fit bfloat16.
         old, new = ops.cast(size, "float32"), ops.cast(new_size, "float32")
         if self.align_corners:
@@ -239,6 +253,19 @@ class ResizeBilinear(layers.Layer):
         else:
             scale = old / new
         # Without aligned corners the last pixels lie beyond the last old one, and repeat it.
-        position = ops.minimum(ops.cast(ops.arange(new_size), "float32") * scale, old - 1.0)
-        distance = ops.abs(position[:, None] - ops.cast(ops.arange(size), "float32")[None, :])
-        return ops.cast(ops.relu(1.0 - distance), dtype)
+        return ops.minimum(pixels * scale, old - 1.0)
+
+
+def shares(positions, size, dtype):
+    """The share of every pixel of a row in what is interpolated at `positions`.
+
+    Args:
+        positions: float32 [n], in pixels.
+        size: Pixels of the row, an int or a tensor.
+        dtype: Of the result.
+
+    Returns:
+        [n, size], linear in the distance, no more than two of a row not zero.
+    """
+    distance = ops.abs(positions[:, None] - ops.cast(ops.arange(size), "float32")[None, :])
+    return ops.cast(ops.relu(1.0 - distance), dtype)

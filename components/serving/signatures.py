@@ -13,7 +13,9 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.dataset import records
-from components.serving.class_ids import class_ids
+from components.dataset.decoding.image import decode_label
+from components.dataset.limits import DEFAULT
+from components.serving import masks
 from components.serving.exported import identity
 from components.serving.versions import EXTRA, MODEL_DESCRIPTION, WEIGHTS
 from components.storage import paths
@@ -21,7 +23,6 @@ from components.transform import preprocessing
 from components.transform.graph import TransformGraph
 from models import DeepLabV3Plus, inference
 from models.checkpoints import official_variables, save_checkpoint
-from models.confusion import confusion_matrix
 
 SERVING = "serving_default"
 EVALUATE = "evaluate"
@@ -31,6 +32,8 @@ SLICES = "slices"
 IMAGE_BYTES = "image_bytes"  # string [B], JPEG, PNG, GIF or BMP files of any sizes
 MASK_BYTES = "mask_bytes"  # string [B], grey PNG of class ids, as large as the picture
 ERROR = "error"  # string [B], empty where the mask is there, else what was expected and what came
+CLASS_IDS = "class_ids"  # int32 [B, C], the classes in the mask, growing, then -1
+MEAN_CONFIDENCE = "mean_confidence"  # float32 [B], probability of the chosen class; 0 for an error
 EXAMPLES = "examples"  # string [B], serialized tf.train.Example with the official keys
 CONFUSION_MATRIX = "confusion_matrix"  # int64 [B, C * C], rows truth, columns prediction
 LABELS_OUT_OF_RANGE = "labels_out_of_range"  # int64 [B], pixels
@@ -69,18 +72,18 @@ class ServedModel(tf.Module):
         """The network as it was trained, before batch normalization went into its kernels."""
         return self._trained()
 
-    def _predict(self, image: tf.Tensor) -> tf.Tensor:
-        """Class ids, int32 `[B, S, S]`."""
+    def _scores(self, image: tf.Tensor) -> tf.Tensor:
+        """The network's small scores of canvases, float32 `[B, h, w, C]`."""
+        shape = self._network().compute_output_shape(image.shape)[1:]
         return tf.cond(
             tf.size(image) > 0,
-            lambda: class_ids(
-                self._network()(image, training=False),
-                tf.shape(image)[1:3],
-                self.trained.logits_resize,
-            ),
+            lambda: self._network()(image, training=False),
             # Not every fused operation takes no picture at all.
-            lambda: tf.zeros(tf.shape(image)[:3], tf.int32),
+            lambda: tf.zeros([0, *shape], tf.float32),
         )
+
+    def _seen(self, scores: tf.Tensor, canvas: tf.Tensor, size: tf.Tensor) -> masks.Seen:
+        return masks.Seen(scores, canvas.shape[-2], size, self.trained.logits_resize)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)])
     def serve(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -92,43 +95,75 @@ class ServedModel(tf.Module):
                 preprocessing.PROBLEM,
             ),
         )
+        image = features[preprocessing.IMAGE]
 
-        def encode(inputs):
-            mask, size, original_size, problem = inputs
-            mask = tf.cast(mask[: size[0], : size[1], tf.newaxis], tf.uint8)
-            mask = tf.image.resize(mask, tf.cast(original_size, tf.int32), method="nearest")
-            return tf.cond(problem == "", lambda: tf.io.encode_png(mask), lambda: b"")
+        def answer(inputs):
+            scores, size, original_size, problem = inputs
+            seen, original_size = self._seen(scores, image, size), tf.cast(original_size, tf.int32)
 
-        masks = tf.map_fn(
-            encode,
+            def found():
+                ids = masks.class_ids(seen, original_size)
+                return (
+                    tf.io.encode_png(ids[..., tf.newaxis]),
+                    masks.present(ids, self._num_classes),
+                    masks.mean_confidence(seen, original_size),
+                )
+
+            nothing = (b"", tf.fill([self._num_classes], -1), 0.0)
+            return tf.cond(problem == "", found, lambda: nothing)
+
+        mask, classes, confidence = tf.map_fn(
+            answer,
             (
-                self._predict(features[preprocessing.IMAGE]),
-                features[preprocessing.SIZE],
-                features[preprocessing.ORIGINAL_SIZE],
+                self._scores(image),
+                *(features[preprocessing.SIZE], features[preprocessing.ORIGINAL_SIZE]),
                 features[preprocessing.PROBLEM],
             ),
-            fn_output_signature=tf.TensorSpec([], tf.string),
+            fn_output_signature=(tf.string, tf.int32, tf.float32),
         )
-        return {MASK_BYTES: masks, ERROR: features[preprocessing.PROBLEM]}
+        return {
+            MASK_BYTES: mask,
+            ERROR: features[preprocessing.PROBLEM],
+            CLASS_IDS: classes,
+            MEAN_CONFIDENCE: confidence,
+        }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Serialized records to one confusion matrix a picture, over the labelled pixels."""
+        """Serialized records to one confusion matrix a picture, over the labelled pixels.
+
+        The masks are those of `serve`, pixel by pixel, and the labels those of the records.
+        """
+        raw = tf.io.parse_example(examples, self._raw_feature_spec)
         features = self._transform(
-            tf.io.parse_example(examples, self._raw_feature_spec),
-            (preprocessing.IMAGE, preprocessing.LABEL, preprocessing.PROBLEM),
+            raw, (preprocessing.IMAGE, preprocessing.SIZE, preprocessing.PROBLEM)
         )
-        matrix, out_of_range = confusion_matrix(
-            features[preprocessing.LABEL],
-            self._predict(features[preprocessing.IMAGE]),
-            self._num_classes,
-            self._ignore_label,
+        image, size = features[preprocessing.IMAGE], features[preprocessing.SIZE]
+        scores = self._scores(image)
+
+        cells = self._num_classes * self._num_classes
+        nothing = tf.zeros([cells], tf.int64), tf.constant(0, tf.int64)
+
+        def count(index, file):
+            label = decode_label(file, DEFAULT)
+
+            def counted():
+                # As large as the picture, or the data gate has refused it.
+                ids = masks.class_ids(
+                    self._seen(scores[index], image, size[index]), tf.shape(label.pixels)[:2]
+                )
+                return masks.confusion(
+                    label.pixels[..., 0], ids, self._num_classes, self._ignore_label
+                )
+
+            return tf.cond(label.problem == "", counted, lambda: nothing)
+
+        (matrix, out_of_range), _ = preprocessing.map_tolerant(
+            count, tf.reshape(raw[records.LABEL], [-1]), nothing
         )
         return {
-            CONFUSION_MATRIX: tf.reshape(
-                tf.cast(matrix, tf.int64), [-1, self._num_classes * self._num_classes]
-            ),
-            LABELS_OUT_OF_RANGE: tf.cast(out_of_range, tf.int64),
+            CONFUSION_MATRIX: tf.ensure_shape(matrix, [None, cells]),
+            LABELS_OUT_OF_RANGE: out_of_range,
             UNDECODABLE: tf.cast(features[preprocessing.PROBLEM] != "", tf.int64),
         }
 

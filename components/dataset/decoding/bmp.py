@@ -5,6 +5,8 @@ import tensorflow as tf
 from components.dataset.decoding.file_bytes import little, numbers, part
 
 _FILE_HEADER, _INFO_HEADER = 14, 40
+_SIDE = 2**16 - 1
+"""As long as a JPEG's. No PNG, such as a mask, holds a million, and each row costs time."""
 
 
 def bmp_size(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -13,14 +15,18 @@ def bmp_size(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def bmp_problem(encoded: tf.Tensor) -> tf.Tensor:
-    """Which BMP cannot be decoded, string; empty where it can."""
+    """Which BMP is not decoded, string; empty where it is."""
     bits, compression = little(encoded, 28, 2), little(encoded, 30, 4)
     known = tf.reduce_any(bits == tf.constant([1, 4, 8, 24, 32], tf.int64))
     plain = (little(encoded, _FILE_HEADER, 4) >= _INFO_HEADER) & (compression == 0) & known
     got = tf.strings.join([tf.strings.as_string(bits), " bits"])
     got = tf.where(compression == 0, got, tf.strings.join([got, ", compressed or with masks"]))
     expected = "expected a BMP of 1, 4, 8, 24 or 32 plain bits a pixel, got one of "
-    return tf.where(plain, "", tf.strings.join([expected, got]))
+    problem = tf.where(plain, "", tf.strings.join([expected, got]))
+    longest = tf.maximum(*bmp_size(encoded))
+    expected = f"expected a BMP of at most {_SIDE:,} pixels a side, got one of "
+    too_long = tf.strings.join([expected, tf.strings.as_string(longest)])
+    return tf.where((problem == "") & (longest > _SIDE), too_long, problem)
 
 
 def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:

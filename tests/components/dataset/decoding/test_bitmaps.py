@@ -77,6 +77,12 @@ def test_another_kind_of_bmp_is_refused_by_name(bits, compression):
     assert f"{bits} bits" in decoded(bytes(encoded))
 
 
+@pytest.mark.parametrize("size", [(1, 65_536), (65_536, 1)])
+def test_a_longer_bmp_than_any_jpeg_is_refused(size):
+    encoded = bmp(np.zeros(size, int), 8, np.zeros((256, 3), np.uint8))
+    assert decoded(encoded) == "expected a BMP of at most 65,535 pixels a side, got one of 65536"
+
+
 def gif(frames: list[Image.Image]) -> bytes:
     file = io.BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])

@@ -23,13 +23,11 @@ def expected_masks(model, transform_output, examples) -> list[np.ndarray]:
     """The Keras model after the same Transform, put back to each picture's size by hand."""
     images = tf.constant([[e.image] for e in examples])
     features = transform_output.transform_features_layer()({IMAGE: images})
-    classes = np.argmax(model.predict(features[preprocessing.IMAGE], verbose=0), -1)
+    scores = model.predict(features[preprocessing.IMAGE], verbose=0)
     masks = []
-    for mask, size, example in zip(classes, features["size"].numpy(), examples, strict=True):
-        inside = mask[: size[0], : size[1]]
-        rows = (np.arange(example.height) * size[0]) // example.height
-        columns = (np.arange(example.width) * size[1]) // example.width
-        masks.append(inside[rows][:, columns])
+    for whole, size, example in zip(scores, features["size"].numpy(), examples, strict=True):
+        inside = tf.image.resize(whole[: size[0], : size[1]], [example.height, example.width])
+        masks.append(np.argmax(inside, -1))
     return masks
 
 
