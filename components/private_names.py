@@ -1,43 +1,29 @@
 """All that we use of libraries below their public interface, each with its reason.
 
 A release of a library may rename any of it; `tests/components/test_private_names.py` then says
-which, on the versions that are installed. Nothing heavy is imported here, for TFX's step and
-Keras' training each need one part only.
+which, on the versions that are installed.
 """
 
-import contextlib
-from collections.abc import Iterator
 
+def write_transform_function(function, features, folder) -> None:
+    """Writes a function of raw features, which needs no pass over data, as TensorFlow Transform's.
 
-class FixedTransformBatch:
-    """Mixed into TFX's Transform processor: it analyses `desired_batch_size` records at once.
+    Its public way, `tft_beam.AnalyzeDataset`, starts several Beam pipelines for it and takes three
+    times as long; TFX's component calls this one, where it sees that no data are needed.
 
-    Beam sizes batches by time, up to 1000 records, and TFX has no argument for another size: its
-    processor asks this method and hands the answer to `tensorflow_transform.beam.Context`.
+    Args:
+        function: dict of tensors `[B, …]` to such a dict, without analyzers.
+        features: `tf.io.FixedLenFeature` of its inputs by name.
+        folder: what `tft.TFTransformOutput` reads.
     """
+    # Imported here, as everything heavy: Keras' part is needed without it.
+    import tensorflow as tf
+    from tensorflow_transform import impl_helper
 
-    desired_batch_size: int
-
-    def _GetDesiredBatchSize(self, data_format, schema):  # noqa: N802 - the name is TFX's
-        del data_format, schema
-        return self.desired_batch_size
-
-
-@contextlib.contextmanager
-def transform_processor(processor: type) -> Iterator[None]:
-    """While it is open, TFX's Transform executor works with `processor`.
-
-    The executor makes a `TransformProcessor`, which does all the work, by its global name and lets
-    no subclass choose another.
-    """
-    from tfx.components.transform import executor
-
-    original = executor.TransformProcessor
-    executor.TransformProcessor = processor
-    try:
-        yield
-    finally:
-        executor.TransformProcessor = original
+    specs = {
+        name: tf.TensorSpec([None, *each.shape], each.dtype) for name, each in features.items()
+    }
+    impl_helper.analyze_in_place(function, False, features, specs, folder)
 
 
 class BuiltBeforeFit:

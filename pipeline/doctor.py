@@ -85,7 +85,7 @@ def require_components(components) -> None:
     Raises:
         ConfigError: naming the components.
     """
-    needed = ("StatisticsGen", "ExampleValidator", "Transform", "Trainer", "Evaluator")
+    needed = ("StatisticsGen", "ExampleValidator", "Trainer", "Evaluator")
     broken = [name for name in needed if getattr(components, name, None) is None]
     if broken:
         raise ConfigError(

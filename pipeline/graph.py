@@ -141,22 +141,16 @@ def create_pipeline(
         source_fingerprint=source_fingerprint("components.data_gate"),
     )
     transform = Transform(
-        examples=examples,
         schema=schema,
-        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
-        splits_config=tfx.proto.SplitsConfig(analyze=[TRAIN], transform=[]),
-        materialize=False,
-        disable_statistics=True,
-        custom_config={
-            "canvas_size": config.data.canvas_size,
-            "limits": {"max_pixels": config.data.max_pixels, "max_bytes": config.data.max_bytes},
-            "num_classes": dataset.num_classes,
-            "ignore_label": dataset.ignore_label,
-            "source_fingerprint": source_fingerprint("components.transform"),
-        },
+        data_report=data_gate.outputs["data_report"],
+        dataset=description,
+        split=TRAIN,
+        canvas_size=config.data.canvas_size,
+        max_pixels=config.data.max_pixels,
+        max_bytes=config.data.max_bytes,
+        source_fingerprint=source_fingerprint("components.transform"),
     )
     # Everything that learns from or is measured on the data follows the gates through Transform.
-    transform.add_upstream_node(data_gate)
     transform.add_upstream_node(drift_gate)
     inputs_of_training = {
         "examples": examples,

@@ -4,7 +4,6 @@ ON_BEAM = (
     "ImportExampleGen",
     "StatisticsGen",
     "DataGate",
-    "Transform",
     "Evaluator",
 )
 """Steps that run on Beam."""

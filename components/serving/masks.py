@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from components.transform import preprocessing
 from models.confusion import confusion_matrix
 from models.layers import ResizeBilinear, shares
 
@@ -123,9 +122,7 @@ def _strip_ids(
     left, right = tf.cast(across, tf.int32), tf.cast(tf.math.ceil(across), tf.int32)
     classes = tf.gather(around[0], left)
     agree = (
-        tf.gather(agree, left)
-        & tf.gather(agree, right)
-        & (classes == tf.gather(around[0], right))
+        tf.gather(agree, left) & tf.gather(agree, right) & (classes == tf.gather(around[0], right))
     )
     places = tf.where(~agree)
     found = _highest(seen.enlarged(size, rows, tf.boolean_mask(columns, ~agree)))
@@ -158,7 +155,18 @@ def mean_confidence(seen: Seen, size: tf.Tensor) -> tf.Tensor:
 
 def present(ids: tf.Tensor, num_classes: int) -> tf.Tensor:
     """int32 `[C]`: the classes of a mask uint8 `[height, width]`, growing, then -1."""
-    is_there = preprocessing.count_values(ids, num_classes) > 0
+    ids = tf.reshape(ids, [-1])
+
+    def add(start: tf.Tensor, is_there: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        end = start + _PIXELS_OF_A_STRIP
+        counts = tf.math.bincount(
+            tf.cast(ids[start:end], tf.int32), minlength=num_classes, maxlength=num_classes
+        )
+        return end, is_there | (counts > 0)
+
+    _, is_there = tf.while_loop(
+        lambda start, _: start < tf.size(ids), add, (0, tf.zeros([num_classes], tf.bool))
+    )
     classes = tf.boolean_mask(tf.range(num_classes), is_there)
     padded = tf.pad(classes, [[0, num_classes - tf.size(classes)]], constant_values=-1)
     return tf.ensure_shape(padded, [num_classes])

@@ -63,18 +63,8 @@ class TransformedRecords:
         with tf.control_dependencies([decodable]):
             return {name: tf.identity(features[name]) for name in outputs}
 
-    def statistics(self, serialized: tf.Tensor) -> tf.Tensor:
-        """String `[B]` to the sums that the Transform step made of the training split."""
-        return self._features(serialized, [preprocessing.STATISTICS])[preprocessing.STATISTICS]
-
     def _features(self, serialized: tf.Tensor, outputs: Sequence[str]) -> dict[str, tf.Tensor]:
         return self._graph(tf.io.parse_example(serialized, self._spec), outputs)
-
-
-def dataset_statistics(records: tf.data.Dataset, transform: TransformedRecords) -> dict:
-    """What the full pass of Transform measured, see `preprocessing.unpack_statistics`."""
-    rows = next(iter(records.batch(1).map(transform.statistics)))
-    return preprocessing.unpack_statistics(rows[0].numpy())
 
 
 def training_batches(

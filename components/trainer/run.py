@@ -29,6 +29,7 @@ from components.trainer import (
 )
 from components.trainer.options import TrainerConfig, TrainingOptions
 from components.transform import preprocessing
+from components.transform.statistics import read_statistics
 from models import DeepLabV3Plus
 from models.confusion import SegmentationMetrics
 from models.losses import SegmentationLoss, class_weights_from_histogram
@@ -88,7 +89,7 @@ class Records:
     train: tf.data.Dataset
     val: tf.data.Dataset
     statistics: dict
-    """See `input_fn.dataset_statistics`."""
+    """Of the training split, see `components.transform.statistics`."""
 
     @classmethod
     def of(cls, fn_args) -> Self:
@@ -101,7 +102,7 @@ class Records:
             transform=transform,
             train=train,
             val=input_fn.read_records(_files(fn_args.eval_files)),
-            statistics=input_fn.dataset_statistics(train, transform),
+            statistics=read_statistics(fn_args.transform_graph_path),
         )
 
 

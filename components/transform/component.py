@@ -1,35 +1,58 @@
-"""TFX's Transform with small batches."""
+"""The Transform step as a TFX component.
 
-from tfx.components.transform.executor import Executor, TransformProcessor
-from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+Not TFX's own: it reads every record for a graph that takes nothing from the data, because the data
+sets within the graph count as something with an effect on others.
+"""
 
+import dataclasses
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+import schemas
 from components import tfx
-from components.private_names import FixedTransformBatch, transform_processor
-from components.runtime import BeamOptions
+from components.artifacts import DataReport
+from components.data_gate import report
+from components.dataset.limits import Limits
+from components.storage import paths
+from components.transform.graph import write_graph
+from components.transform.statistics import training_statistics, write_statistics
 
 
-class SmallBatchProcessor(FixedTransformBatch, TransformProcessor):
-    """Analyses at most 16 pictures at once.
+@tfx.dsl.components.component
+def Transform(
+    schema: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Schema],
+    data_report: tfx.dsl.components.InputArtifact[DataReport],
+    transform_graph: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.TransformGraph],
+    dataset: tfx.dsl.components.Parameter[str],
+    split: tfx.dsl.components.Parameter[str],
+    canvas_size: tfx.dsl.components.Parameter[int],
+    max_pixels: tfx.dsl.components.Parameter[int],
+    max_bytes: tfx.dsl.components.Parameter[int],
+    source_fingerprint: tfx.dsl.components.Parameter[str],
+):
+    """Writes the graph that prepares pictures, and beside it what the training split measures.
 
-    Beam sizes its batches by time and goes up to 1000 records, which at 513 pixels are 3 GB of
-    decoded floats.
+    That is read off the data gate's report, see `components.transform.statistics`. `dataset` is
+    JSON.
     """
-
-    desired_batch_size = 16
-
-
-class TransformExecutor(BeamOptions, Executor):
-    """TFX's, with the processor above and Beam's options of the runtime."""
-
-    STEP = "Transform"
-
-    def Do(self, input_dict, output_dict, exec_properties):
-        """See `tfx.components.transform.executor.Executor.Do`."""
-        with transform_processor(SmallBatchProcessor):
-            super().Do(input_dict, output_dict, exec_properties)
-
-
-class Transform(tfx.components.Transform):
-    """See `tfx.components.Transform`."""
-
-    EXECUTOR_SPEC = BeamExecutorSpec(TransformExecutor)
+    del source_fingerprint  # part of the cache key only
+    description = schemas.from_json(dataset)
+    write_graph(
+        transform_graph.uri,
+        text_format.Parse(
+            paths.read_text(paths.join(schema.uri, "schema.pbtxt")), schema_pb2.Schema()
+        ),
+        {
+            "canvas_size": canvas_size,
+            "ignore_label": description.ignore_label,
+            "limits": dataclasses.asdict(Limits(max_pixels, max_bytes)),
+        },
+    )
+    measured = report.from_json(paths.read_text(paths.join(data_report.uri, report.FILE)))
+    write_statistics(
+        transform_graph.uri,
+        training_statistics(
+            measured.total()[split], description.num_classes, description.ignore_label
+        ),
+    )

@@ -1,26 +1,50 @@
-"""The graph that Transform wrote, cut down to what is asked of it."""
+"""The Transform graph: written, and cut down to what is asked of it."""
 
+import functools
+import os
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
+
+from components.dataset import records
+from components.private_names import write_transform_function
+from components.transform.preprocessing import preprocessing_fn
+
+
+def write_graph(folder: str, schema: schema_pb2.Schema, custom_config: dict[str, Any]) -> None:
+    """Writes the graph as `tft.TFTransformOutput` reads it.
+
+    Args:
+        folder: to make, here or in a bucket.
+        schema: of the raw records.
+        custom_config: of `preprocessing_fn`.
+    """
+    metadata = dataset_metadata.DatasetMetadata(schema)
+    raw = os.path.join(folder, tft.TFTransformOutput.RAW_METADATA_DIR)
+    metadata_io.write_metadata(metadata, raw)
+    write_transform_function(
+        functools.partial(preprocessing_fn, custom_config=custom_config),
+        {name: tf.io.FixedLenFeature([1], tf.string) for name in (records.IMAGE, records.LABEL)},
+        folder,
+    )
 
 
 class TransformGraph:
     """Computes some outputs of the Transform graph, and nothing else.
 
     The layer that TensorFlow Transform offers computes them all: a server would look for the masks
-    that nobody sent, and training would count the pixels that Transform has counted.
+    that nobody sent.
     """
 
     def __init__(self, transform_output: tft.TFTransformOutput):
         loaded = tf.saved_model.load(transform_output.transform_savedmodel_dir)
         function = loaded.transform_fn
         (signature,), _ = function.structured_input_signature
-        self._inputs = dict(zip(sorted(signature), function.inputs, strict=False))
-        # What the full pass found comes in beside what is given.
-        found = zip(function.inputs[len(signature) :], function.captured_inputs, strict=True)
-        self._found = {placeholder.name: value.numpy() for placeholder, value in found}
+        self._inputs = dict(zip(sorted(signature), function.inputs, strict=True))
         names = sorted(function.structured_outputs)
         self._outputs = dict(zip(names, function.outputs, strict=True))
         self._graph = function.graph.as_graph_def()
@@ -48,7 +72,6 @@ class TransformGraph:
                 f"none of {', '.join(sorted(missing))}; to fix, give them"
             )
         fed = {self._inputs[name].name: inputs[name] for name in needed}
-        fed |= {name: value for name, value in self._found.items() if name.split(":")[0] in present}
         computed = tf.graph_util.import_graph_def(
             graph, fed, [self._outputs[name].name for name in outputs], name="transform"
         )

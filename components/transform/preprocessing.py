@@ -8,7 +8,6 @@ the Trainer and the Evaluator refuse to go on.
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_transform as tft
 
 from components.dataset import records
 from components.dataset.decoding.image import DAMAGED, decode_image, decode_label
@@ -20,10 +19,8 @@ LABEL = "label"  # int64 [B, S, S], class ids, padded with the ignore label
 SIZE = "size"  # int64 [B, 2], height and width of the picture inside the canvas
 ORIGINAL_SIZE = "original_size"  # int64 [B, 2], height and width of the picture, upright
 PROBLEM = "problem"  # string [B], why the picture could not be decoded; empty where it could
-STATISTICS = "statistics"  # int64 [B, C + 9], sums over the training split, the same in every row
 
 _PAD_PIXEL = 127.5
-_PIXELS_OF_A_STRIP = 2**20
 
 
 def normalise(image: tf.Tensor) -> tf.Tensor:
@@ -59,36 +56,6 @@ def _pad(pixels: tf.Tensor, size: tf.Tensor, canvas_size: int, value: float) -> 
     bottom, right = canvas_size - size[0], canvas_size - size[1]
     padded = tf.pad(pixels, [[0, bottom], [0, right], [0, 0]], constant_values=value)
     return tf.ensure_shape(padded, [canvas_size, canvas_size, pixels.shape[2]])
-
-
-def channel_sums(image: tf.Tensor) -> tf.Tensor:
-    """int64 `[6]`: the sums of red, green and blue of a uint8 picture, then of their squares."""
-    counts = tf.stack([count_values(image[..., channel], 256) for channel in range(3)])
-    values = tf.range(256, dtype=tf.int64)
-    weighted = counts * values
-    return tf.concat([tf.reduce_sum(weighted, 1), tf.reduce_sum(weighted * values, 1)], 0)
-
-
-def count_values(pixels: tf.Tensor, bins: int) -> tf.Tensor:
-    """int64 `[bins]`: how often each value of uint8 `[height, width]` occurs.
-
-    In strips: every copy of the graph counts, needed or not, and `bincount` wants 32-bit numbers,
-    of which a picture of 100 megapixels has 0.4 GB a channel.
-    """
-    rows = tf.maximum(1, _PIXELS_OF_A_STRIP // tf.maximum(1, tf.shape(pixels)[1]))
-
-    def add(start: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        strip = tf.cast(tf.reshape(pixels[start : start + rows], [-1]), tf.int32)
-        counted = tf.math.bincount(strip, minlength=bins, maxlength=bins)
-        return start + rows, total + tf.cast(counted, tf.int64)
-
-    _, total = tf.while_loop(
-        lambda start, total: start < tf.shape(pixels)[0],
-        add,
-        (0, tf.zeros([bins], tf.int64)),
-        parallel_iterations=1,
-    )
-    return total
 
 
 def map_tolerant(function, encoded: tf.Tensor, fallback: tuple[tf.Tensor, ...]):
@@ -132,17 +99,14 @@ def preprocessing_fn(
 ) -> dict[str, tf.Tensor]:
     """The Transform graph, from raw records `[B, 1]` to the outputs named above.
 
-    Images are resized bilinearly, masks to the nearest pixel. What only a pass over all training
-    data can know goes with the graph as `STATISTICS`, see `unpack_statistics`. At serving there is
-    no mask; the label is then all ignore.
+    Images are resized bilinearly, masks to the nearest pixel. Nothing in it comes from the data. At
+    serving there is no mask; the label is then all ignore.
 
     Args:
         inputs: the raw features; `image/encoded` and the mask are string `[B, 1]`.
-        custom_config: `canvas_size`, `num_classes`, `ignore_label`; `limits` by option, see
-            `Limits`.
+        custom_config: `canvas_size`, `ignore_label`; `limits` by option, see `Limits`.
     """
     canvas_size = custom_config["canvas_size"]
-    num_classes = custom_config["num_classes"]
     ignore_label = custom_config["ignore_label"]
     limits = Limits(**custom_config.get("limits", {}))
 
@@ -169,62 +133,10 @@ def preprocessing_fn(
         labels,
         [tf.fill([canvas_size, canvas_size], tf.constant(ignore_label, tf.int64))],
     )
-    counted = _measured(images, labels, num_classes, ignore_label, limits)
-    statistics = tft.sum(counted, reduce_instance_dims=False)
     return {
         IMAGE: image,
         LABEL: label,
         SIZE: tf.cast(size, tf.int64),
         ORIGINAL_SIZE: tf.cast(original_size, tf.int64),
         PROBLEM: tf.where(is_done, problem, DAMAGED),
-        STATISTICS: tf.tile(statistics[None], [tf.size(images), 1]),
-    }
-
-
-def _measured(
-    images: tf.Tensor, labels: tf.Tensor, num_classes: int, ignore_label: int, limits: Limits
-) -> tf.Tensor:
-    """int64 `[B, C + 9]`: what each record adds to `STATISTICS`.
-
-    It decodes for itself: so the full pass, which needs only this, shrinks no picture, and training
-    and serving, which have the sums already, count nothing.
-    """
-
-    def measure_image(_, file):
-        pixels = decode_image(file, limits).pixels
-        return channel_sums(pixels), tf.reduce_prod(tf.shape(pixels, tf.int64)[:2])[None]
-
-    def measure_label(_, file):
-        return [count_values(decode_label(file, limits).pixels[..., 0], 256)]
-
-    (sums, pixels), _ = map_tolerant(
-        measure_image, images, (tf.zeros([6], tf.int64), tf.ones([1], tf.int64))
-    )
-    (histogram,), _ = map_tolerant(measure_label, labels, [tf.zeros([256], tf.int64)])
-    is_class = tf.constant([label != ignore_label for label in range(num_classes)], tf.int64)
-    counted = histogram[:, :num_classes] * is_class
-    ignored = tf.reduce_sum(histogram, 1, keepdims=True) - tf.reduce_sum(counted, 1, keepdims=True)
-    return tf.concat([counted, ignored, sums, pixels, tf.ones_like(pixels)], axis=1)
-
-
-def unpack_statistics(row) -> dict[str, Any]:
-    """What the full pass over the training split measured, from one row of `STATISTICS`.
-
-    Returns:
-        `num_pictures`; `class_pixels`, a list of pixel counts by class id; `ignored_pixels`
-        (ignore label and labels out of range); `channel_mean` and `channel_variance` of the
-        values 0-255 of red, green and blue, in this order. All sums are exact integers.
-    """
-    values = [int(value) for value in row]
-    *histogram, ignored = values[:-8]
-    sums, squares, pixels, pictures = values[-8:-5], values[-5:-2], values[-2], values[-1]
-    mean = [total / pixels for total in sums]
-    return {
-        "num_pictures": pictures,
-        "class_pixels": histogram,
-        "ignored_pixels": ignored,
-        "channel_mean": mean,
-        "channel_variance": [
-            total / pixels - average**2 for total, average in zip(squares, mean, strict=True)
-        ],
     }

@@ -1,35 +1,31 @@
-"""The Transform graph, made as the Transform step makes it but without TFX; what is in graphs."""
+"""What the Transform step writes, made without TFX; what is in graphs."""
 
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
 from google.protobuf import json_format
-from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
+from tensorflow_transform.tf_metadata import schema_utils
 
+from components.data_gate.checks import check_record
+from components.dataset.examination.measures import NOTHING
 from components.dataset.records import HEIGHT, IMAGE, LABEL, WIDTH, Record
-from components.transform import preprocessing
+from components.transform.graph import write_graph
+from components.transform.statistics import training_statistics, write_statistics
 
 
 def transform_graph(records: list[Record], config: dict, folder: Path) -> tft.TFTransformOutput:
-    """Analyses the records and writes the graph below `folder`."""
+    """Writes the graph, and what the records measure, to `out` below `folder`."""
     strings = {key: tf.io.FixedLenFeature([1], tf.string) for key in (IMAGE, LABEL)}
     numbers = {key: tf.io.FixedLenFeature([1], tf.int64) for key in (HEIGHT, WIDTH)}
-    schema = schema_utils.schema_from_feature_spec(strings | numbers)
-    metadata = dataset_metadata.DatasetMetadata(schema)
-    rows = [
-        {IMAGE: [r.image], LABEL: [r.label], HEIGHT: [r.height], WIDTH: [r.width]} for r in records
-    ]
-    with tft_beam.Context(temp_dir=str(folder / "temp")):
-        graph = (rows, metadata) | tft_beam.AnalyzeDataset(
-            lambda inputs: preprocessing.preprocessing_fn(inputs, config)
-        )
-        _ = graph | tft_beam.WriteTransformFn(str(folder / "out"))
-    raw = folder / "out" / tft.TFTransformOutput.RAW_METADATA_DIR
-    metadata_io.write_metadata(metadata, str(raw))
-    return tft.TFTransformOutput(str(folder / "out"))
+    out = str(folder / "out")
+    write_graph(out, schema_utils.schema_from_feature_spec(strings | numbers), config)
+    labels = config["num_classes"], config["ignore_label"]
+    checked = (check_record(record.serialize(), "train", *labels) for record in records)
+    total = sum((each.measures for each in checked), NOTHING)
+    write_statistics(out, training_statistics(total, *labels))
+    return tft.TFTransformOutput(out)
 
 
 def operations(graph: tf.Graph) -> set[str]:

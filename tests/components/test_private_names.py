@@ -1,4 +1,4 @@
-"""What we use below the public interface of Keras and TFX is there, and is what they call."""
+"""What we use below the public interface of Keras is there, and is what they call."""
 
 import ast
 import inspect
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.private_names import BuiltBeforeFit, FixedTransformBatch, variable_index
+from components.private_names import BuiltBeforeFit, variable_index
 from tests.conftest import REPOSITORY
 
 
@@ -59,71 +59,6 @@ def test_an_optimizer_knows_the_index_of_what_update_step_gets(strategy):
         model.compile(Recording(), "mse")
     model.fit(*data(), verbose=0)
     assert found == [0, 1, 2, 3]
-
-
-# === TFX ===
-
-LARGEST_BATCH = """
-import tensorflow as tf
-import tensorflow_transform as tft
-
-def preprocessing_fn(inputs):
-    size = tf.shape(inputs["x"], tf.int64)[0]
-    return {"largest": tft.max(size) + 0 * inputs["x"]}
-"""
-
-SCHEMA = 'feature {name: "x" type: INT presence {min_fraction: 1} shape {dim {size: 1}}}'
-
-
-@pytest.mark.slow
-def test_the_transform_step_analyses_sixteen_records_at_once(tmp_path):
-    # Imported here: TFX takes half a minute, and Keras' half of this file needs none of it.
-    import tensorflow_transform as tft
-    from tfx import v1 as tfx
-    from tfx.components.transform.executor import Executor, TransformProcessor
-    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
-
-    from components.runtime import Runtime
-    from components.transform.component import TransformExecutor
-
-    name = "_GetDesiredBatchSize"
-    expected = parameters(getattr(FixedTransformBatch, name))
-    assert parameters(getattr(TransformProcessor, name)) == expected
-    assert parameters(Executor.Do) == parameters(TransformExecutor.Do)
-
-    types = tfx.types.standard_artifacts
-    examples, schema, graph = types.Examples(), types.Schema(), types.TransformGraph()
-    for artifact in (examples, schema, graph):
-        artifact.uri = str(tmp_path / artifact.type_name)
-    examples.split_names = '["train"]'
-    split = tmp_path / examples.type_name / "Split-train"
-    split.mkdir(parents=True)
-    with tf.io.TFRecordWriter(str(split / "records.gz"), "GZIP") as writer:
-        for number in range(500):
-            value = tf.train.Feature(int64_list=tf.train.Int64List(value=[number]))
-            example = tf.train.Example(features=tf.train.Features(feature={"x": value}))
-            writer.write(example.SerializeToString())
-    (tmp_path / schema.type_name).mkdir()
-    (tmp_path / schema.type_name / "schema.pbtxt").write_text(SCHEMA)
-    module = tmp_path / "largest_batch.py"
-    module.write_text(LARGEST_BATCH)
-    runner = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
-    runtime = Runtime(served="", training_states="", beam_options={"Transform": (runner,)})
-    with runtime.handed_on():
-        executor = TransformExecutor(
-            BaseBeamExecutor.Context(tmp_dir=str(tmp_path / "temp"), unique_id="1")
-        )
-    executor.Do(
-        {"examples": [examples], "schema": [schema]},
-        {"transform_graph": [graph]},
-        {
-            "module_file": str(module),
-            "disable_statistics": 1,
-            "splits_config": '{"analyze": ["train"]}',
-        },
-    )
-    layer = tft.TFTransformOutput(graph.uri).transform_features_layer()
-    assert layer({"x": tf.constant([[0]], tf.int64)})["largest"].numpy().tolist() == [[16]]
 
 
 # === Nowhere else ===

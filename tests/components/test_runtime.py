@@ -11,7 +11,6 @@ from components import runtime
 from components.evaluator.component import EvaluatorExecutor
 from components.runtime import Runtime
 from components.statistics_gen import StatisticsGenExecutor
-from components.transform.component import TransformExecutor
 from pipeline import steps
 
 HERE = Runtime(
@@ -56,7 +55,7 @@ def test_unknown_fields_are_refused():
         Runtime.model_validate(HERE.model_dump() | {"server": "x"})
 
 
-@pytest.mark.parametrize("executor", [EvaluatorExecutor, StatisticsGenExecutor, TransformExecutor])
+@pytest.mark.parametrize("executor", [EvaluatorExecutor, StatisticsGenExecutor])
 def test_an_executor_takes_its_own_options_of_beam_in_place_of_the_runners(executor, tmp_path):
     context = executor.Context(
         beam_pipeline_args=["--runner=another"], tmp_dir=str(tmp_path), unique_id="1"

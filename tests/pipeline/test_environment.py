@@ -222,12 +222,12 @@ def test_options_of_beam_are_those_of_the_step_or_of_all(tmp_path):
         root = "/r"
         [beam]
         options = ["--runner=FlinkRunner"]
-        steps.Transform = ["--runner=DirectRunner", "--direct_num_workers=2"]
+        steps.DataGate = ["--runner=DirectRunner", "--direct_num_workers=2"]
     """
     runtime = load(tmp_path, text).runtime()
     assert (runtime.served, runtime.training_states) == ("/r/serving", "/r/training")
     assert set(runtime.beam_options) == set(steps.ON_BEAM)
-    own = {"Transform": ("--runner=DirectRunner", "--direct_num_workers=2")}
+    own = {"DataGate": ("--runner=DirectRunner", "--direct_num_workers=2")}
     expected = dict.fromkeys(steps.ON_BEAM, ("--runner=FlinkRunner",)) | own
     assert runtime.beam_options == expected
 

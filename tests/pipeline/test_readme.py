@@ -18,5 +18,5 @@ def test_the_environment_of_the_readme_loads(tmp_path):
     assert place.name == "mine" and place.served == "/srv/models"
     assert place.metadata == "sqlite:/data/deeplab/metadata.sqlite"
     options = place.runtime().beam_options
-    assert options["Transform"] == ("--runner=FlinkRunner", "--flink_master=host:8081")
+    assert options["Evaluator"] == ("--runner=FlinkRunner", "--flink_master=host:8081")
     assert options["DataGate"] == place.beam.options

@@ -1,4 +1,4 @@
-"""The Transform graph: geometry, values, masks, statistics, tolerance; eager, as the graph runs."""
+"""The Transform graph: geometry, values, masks, tolerance; eager, as the graph runs."""
 
 import io
 
@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
 from PIL import Image
-from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from tensorflow_transform.tf_metadata import schema_utils
 
 from components.dataset import records
 from components.dataset.decoding.image import DAMAGED, UNKNOWN, decode_image
 from components.dataset.limits import DEFAULT
 from components.transform import preprocessing
+from components.transform.graph import write_graph
 
 CROP = 65
-CONFIG = {"canvas_size": CROP, "num_classes": 4, "ignore_label": 255}
+CONFIG = {"canvas_size": CROP, "ignore_label": 255}
 RAW = {key: tf.io.FixedLenFeature([1], tf.string) for key in (records.IMAGE, records.LABEL)}
 
 
@@ -39,20 +39,11 @@ def pictures():
 
 
 @pytest.fixture(scope="module")
-def transformed(pictures, tmp_path_factory):
-    """The analysed graph, written and loaded again as the Trainer does."""
+def transformed(tmp_path_factory):
+    """The graph, written and loaded again as the Trainer does."""
     folder = tmp_path_factory.mktemp("transform")
-    rows = [
-        {records.IMAGE: [encode(image)], records.LABEL: [encode(label)]}
-        for image, label in pictures
-    ]
-    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(RAW))
-    with tft_beam.Context(temp_dir=str(folder / "temp")):
-        graph = (rows, metadata) | tft_beam.AnalyzeDataset(
-            lambda inputs: preprocessing.preprocessing_fn(inputs, CONFIG)
-        )
-        _ = graph | tft_beam.WriteTransformFn(str(folder / "out"))
-    return tft.TFTransformOutput(str(folder / "out")).transform_features_layer()
+    write_graph(str(folder), schema_utils.schema_from_feature_spec(RAW), CONFIG)
+    return tft.TFTransformOutput(str(folder)).transform_features_layer()
 
 
 def run(layer, images: list[bytes], labels: list[bytes]) -> dict[str, np.ndarray]:
@@ -85,48 +76,6 @@ def test_large_picture_is_shrunk_with_its_aspect_kept(transformed, pictures):
     shrunk = out["label"][0, :65, :45]
     assert set(np.unique(shrunk)) <= {0, 1, 2, 3, 255}
     np.testing.assert_array_equal(shrunk, label[1::2, 1::2])
-
-
-def test_statistics_are_exact_sums_over_all_pictures(transformed, pictures):
-    out = run(transformed, [encode(pictures[0][0])], [encode(pictures[0][1])])
-    measured = preprocessing.unpack_statistics(out["statistics"][0])
-    labels = np.concatenate([label.ravel() for _, label in pictures])
-    values = np.concatenate([image.reshape(-1, 3) for image, _ in pictures]).astype(float)
-    assert measured["num_pictures"] == 3
-    assert measured["class_pixels"] == [int((labels == i).sum()) for i in range(4)]
-    assert measured["ignored_pixels"] == int((labels == 255).sum())
-    np.testing.assert_allclose(measured["channel_mean"], values.mean(0), rtol=1e-12)
-    np.testing.assert_allclose(measured["channel_variance"], values.var(0), rtol=1e-9)
-
-
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (130, 90)])
-def test_channel_sums_are_exact(shape, compiled):
-    image, _ = picture(*shape)
-    image[0, 0] = 0, 255, 254
-    function = preprocessing.channel_sums
-    sums = (tf.function(function) if compiled else function)(tf.constant(image))
-    values = image.reshape(-1, 3).astype(np.int64)
-    assert sums.dtype == tf.int64
-    assert sums.numpy().tolist() == [*values.sum(0), *(values**2).sum(0)]
-
-
-def test_channel_sums_pass_32_bits():
-    # 8 megapixels of white: the squares come to 5e11.
-    sums = preprocessing.channel_sums(tf.fill([2000, 4000, 3], tf.constant(255, tf.uint8)))
-    assert sums.numpy().tolist() == [255 * 8_000_000] * 3 + [255**2 * 8_000_000] * 3
-
-
-def test_no_tensor_of_the_sums_takes_more_than_four_bytes_a_value():
-    graph = tf.function(preprocessing.channel_sums).get_concrete_function(
-        tf.TensorSpec([100, 100, 3], tf.uint8)
-    )
-    sizes = [
-        (output.shape.num_elements() or 0) * output.dtype.size
-        for operation in graph.graph.get_operations()
-        for output in operation.outputs
-    ]
-    assert max(sizes) <= 4 * 100 * 100
 
 
 def test_a_bad_file_is_flagged_and_fails_no_other(transformed, pictures):

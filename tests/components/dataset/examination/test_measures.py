@@ -93,3 +93,12 @@ def test_fast_sums_are_those_of_plain_counting(size, kind):
         np.testing.assert_array_equal(measured.pixels_256, counted)
         assert measured.pixels_256.dtype == np.int64
         assert np.flatnonzero(measured.brightness).tolist() == [int(pixels.mean() / 8)]
+        plain = pixels.reshape(-1, 3).astype(np.int64)
+        assert measured.channels.tolist() == [*plain.sum(0), *(plain**2).sum(0)]
+
+
+def test_a_report_of_before_the_channels_were_measured_is_read():
+    measured = measure(image(5, 4, 3), label(5, 4))
+    old = {key: value for key, value in measured.to_json().items() if key != "channels"}
+    assert from_json(old).channels.tolist() == [0] * 6
+    assert from_json(old).pixels_256.tolist() == measured.pixels_256.tolist()
