@@ -20,7 +20,7 @@ SIZE = "size"  # int64 [B, 2], height and width of the picture inside the canvas
 ORIGINAL_SIZE = "original_size"  # int64 [B, 2], height and width of the picture, upright
 PROBLEM = "problem"  # string [B], why the picture could not be decoded; empty where it could
 
-_PAD_PIXEL = 127.5
+_MEAN_PIXEL = 0.0  # normalised
 
 
 def normalise(image: tf.Tensor) -> tf.Tensor:
@@ -116,7 +116,7 @@ def preprocessing_fn(
     def prepare_image(_, file):
         pixels, problem, _ = decode_image(file, limits)
         shrunk, size = _letterbox(pixels, canvas_size, "bilinear")
-        canvas = normalise(_pad(shrunk, size, canvas_size, _PAD_PIXEL))
+        canvas = _pad(normalise(shrunk), size, canvas_size, _MEAN_PIXEL)
         return canvas, size, tf.shape(pixels)[:2], problem
 
     def prepare_label(_, file):
