@@ -19,6 +19,7 @@ from components.storage import paths
 
 _LOOKED_AT = 64
 """Records of which the smallest warm a server up."""
+_WARM_UP = f"{versions.EXTRA}/{warm_up.FILE}"
 
 
 @tfx.dsl.components.component
@@ -41,8 +42,9 @@ def Pusher(
 
     TFX's own Pusher adds nothing to a version, and takes the destination as a parameter. The
     properties of the artifact are those that TFX's gives: `pushed`, `pushed_destination`,
-    `pushed_version`; `is_new` is 0 where the model was the newest version already, and
-    `pushed_content` is the hash of its files. `options` is `PushOptions` as JSON.
+    `pushed_version`; `is_new` is 0 where the model was the newest version already,
+    `pushed_content` is the hash of its files, `label` what clients may ask for it by.
+    `options` is `PushOptions` as JSON.
 
     Raises:
         NotBlessedError: a rollback took back what this is made from.
@@ -88,12 +90,16 @@ def Pusher(
     pushed_model.set_string_custom_property("pushed_destination", version)
     pushed_model.set_string_custom_property("pushed_content", versions.content(version))
     pushed_model.set_string_custom_property("pushed_version", number)
+    pushed_model.set_string_custom_property("label", _label(folder, number))
     paths.write_text(
         paths.join(pushed_model.uri, "pushed.json"), json.dumps({"destination": version})
     )
 
 
-_WARM_UP = f"{versions.EXTRA}/{warm_up.FILE}"
+def _label(folder: str, number: str) -> str:
+    """What a version is asked for by: a canary without a stable one beside it is that itself."""
+    (label,) = (name for name, at in models_config.labels(folder).items() if at == int(number))
+    return label
 
 
 def _added(model: str, records: str, options: PushOptions) -> dict[str, bytes]:

@@ -10,6 +10,9 @@ from rich.table import Table
 from components.serving import models_config, succession, versions
 from pipeline import releases
 
+_SHOWN = 8
+"""Digits of a hash: a line is to fit into a terminal of 80 columns."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this verb."""
@@ -31,7 +34,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     table.add_column("version")
     table.add_column("pushed, UTC")
     table.add_column("mean IoU", justify="right")
-    for column in ("made from", "pipeline", "state"):
+    for column in ("made from", "state"):
         table.add_column(column, overflow="fold")
     for version in versions.numbered(folder):
         number = os.path.basename(version)
@@ -48,8 +51,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
             number,
             known.pushed_at[:16].replace("T", " ") if known else "–",
             "–" if score is None else f"{100 * score:.1f} %",
-            known.made_from if known else "–",
-            known.pipeline if known else "–",
+            known.made_from[:_SHOWN] if known else "–",
             ", ".join(states),
         )
     console.print(table)

@@ -96,6 +96,7 @@ def push(artifact, inputs, served, tmp_path):
             "pushed": pushed.get_int_custom_property("pushed"),
             "is_new": pushed.get_int_custom_property("is_new"),
             "destination": pushed.get_string_custom_property("pushed_destination"),
+            "label": pushed.get_string_custom_property("label"),
             "content": pushed.get_string_custom_property("pushed_content"),
         }
 
@@ -139,8 +140,9 @@ def test_it_is_pushed_once_and_again_only_for_what_changes_it(push, folder):
 
 @both_places
 def test_a_canary_leaves_the_stable_one_where_it_is(push, folder):
-    first = push()
+    first = push(PLAIN.replace(label="canary"))
     second = push(PLAIN.replace(label="canary"), made_from="b")
+    assert (first["label"], second["label"]) == ("stable", "canary")
     stable, canary = (int(os.path.basename(pushed["destination"])) for pushed in (first, second))
     assert models_config.labels(folder) == {"stable": stable, "canary": canary}
 
