@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     names: dict[int, list[str]] = {}
     for label, number in models_config.labels(folder).items():
         names.setdefault(number, []).append(label)
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("version")
     table.add_column("pushed, UTC")
     table.add_column("mean IoU", justify="right")
@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         if known and known.republished:
             states.append(f"copy of {known.republished}")
         if number in back:
-            states.append(f"taken back by {back[number]}")
+            states.append(f"replaced by {back[number]}")
         states += _faults(version, known)
         score = None if known is None else known.mean_iou
         table.add_row(

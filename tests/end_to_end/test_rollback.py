@@ -82,7 +82,7 @@ def test_back_to_the_first(verb, folder):
     assert versions.content(copy) == versions.content(first)
     number = Path(second).name
     (line,) = (line for line in verb("history").splitlines() if line.split()[:1] == [number])
-    assert line.rstrip().endswith(f"taken back by {Path(copy).name}")
+    assert line.rstrip().endswith(f"replaced by {Path(copy).name}")
 
 
 def test_what_was_replaced_is_not_pushed_again(run, folder):

@@ -52,11 +52,11 @@ def pushed(folder, model):
 def say(output):
     """What a verb prints."""
 
-    def say(*words: str) -> str:
+    def say(*words: str, width: int = 200) -> str:
         arguments = commands.parser().parse_args([*words, "--output", str(output)])
         shown = io.StringIO()
         module = __import__(f"pipeline.commands.{arguments.verb}", fromlist=["main"])
-        module.main(arguments, Console(file=shown, width=80))
+        module.main(arguments, Console(file=shown, width=width))
         return shown.getvalue()
 
     return say
@@ -158,6 +158,8 @@ def test_history_tells_all_of_it(pushed, folder, say):
     a, b = pushed("AB")
     say("rollback")
     copy = versions.newest_version(folder)
+    narrow = [line.split() for line in say("history", width=80).splitlines()]
+    assert [line[-1] for line in narrow if line[:1] == [str(number(b))]] == [str(number(copy))]
     (c,) = pushed("C")
     os.mkdir(os.path.join(folder, "9999999999"))
     Path(a, "variables", "data").write_bytes(b"other")
@@ -172,7 +174,7 @@ def test_history_tells_all_of_it(pushed, folder, say):
     assert rows[number(copy)][-1] == f"stable, copy of {number(a)}"
     assert rows[number(copy)][1:3] == ["50.0 %", "a"]
     assert rows[number(b)][1:3] == ["60.0 %", "b"]
-    assert rows[number(b)][-1] == f"taken back by {number(copy)}"
+    assert rows[number(b)][-1] == f"replaced by {number(copy)}"
     assert rows[number(a)][-1] == "files were changed"
 
 
@@ -184,7 +186,7 @@ def test_what_older_code_or_something_else_pushed_is_shown_too(pushed, folder, s
     Path(b, "assets.extra", "provenance.json").unlink()
     first, second = (line for line in say("history").splitlines() if re.match(r"\s*\d", line))
     assert "not by this pipeline" in first
-    assert re.search(r"2026-01-02 03:04\s+–\s+a\s*$", second)
+    assert re.search(r"2026-01-02 03:04\s+–\s+a\s+stable\s*$", second)
 
 
 @pytest.mark.parametrize("verb", ["rollback", "promote", "history"])
