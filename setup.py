@@ -32,6 +32,7 @@ setup(
         "tensorflow>=2.16,<2.22",
         "tensorflow-metadata>=1.16,<1.22",
         "tensorflow-model-analysis>=0.47,<0.53",
+        "tensorflow-serving-api>=2.16,<2.22",
         "tensorflow-transform>=1.16,<1.22",
         "tfx>=1.16,<1.22",
         # Imported by others for us: TFX has no KubeflowV2DagRunner without kfp.

@@ -34,6 +34,7 @@ PACKAGES = (
     "tensorflow",
     "tensorflow_metadata",
     "tensorflow_model_analysis",
+    "tensorflow_serving",
     "tensorflow_transform",
     "tfx",
     "yaml",

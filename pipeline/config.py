@@ -20,6 +20,7 @@ from components.evaluator.options import EvaluationOptions
 from components.initial_weights.options import InitialWeightsOptions
 from components.model_options import ModelOptions
 from components.options import Options, fault
+from components.serving.push_options import PushOptions
 from components.trainer.options import TrainerConfig, TrainingOptions
 from components.tuner.options import TunerOptions
 from pipeline.following import follow
@@ -109,6 +110,7 @@ class PipelineConfig(Options):
     initial_weights: InitialWeightsOptions = InitialWeightsOptions()
     gate: GateOptions = GateOptions()
     serving: ServingOptions = ServingOptions()
+    push: PushOptions = PushOptions()
     report: ReportOptions = ReportOptions()
     tuner: TunerOptions = TunerOptions()
 

@@ -201,10 +201,14 @@ def create_pipeline(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
+        examples=examples,
         data_report=drift_gate.outputs["judged_report"],
         name=config.name,
         pipeline=config.pipeline_name,
         made_from=made_from,
+        split=VAL,
+        options=config.push.model_dump_json(),
         source_fingerprint=source_fingerprint("components.serving.pusher"),
     )
     return tfx.dsl.Pipeline(

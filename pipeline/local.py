@@ -10,7 +10,7 @@ from tfx.orchestration.pipeline import RunOptions
 from components import metadata, tfx
 from components.dataset.source import RecordsSource
 from components.errors import ConfigError
-from components.serving import versions
+from components.serving import succession
 from components.storage import paths
 from pipeline import doctor, plan, summary
 from pipeline.config import PipelineConfig
@@ -58,7 +58,11 @@ def run(
         weights_digest=weights_digest,
     )
     serving_dir = paths.join(environment.served, config.name)
-    baseline = versions.baseline_version(serving_dir, inputs.made_from(config))
+    made_from = inputs.made_from(config)
+    if not dry_run and to_node in (None, "Pusher"):
+        # The Pusher asks, too: here it costs no training.
+        succession.require_not_taken_back(serving_dir, made_from)
+    baseline = succession.baseline_version(serving_dir, made_from)
     connection = metadata.connection(environment.metadata)
     pipeline = create_pipeline(
         config,

@@ -13,7 +13,7 @@ from components.errors import NotBlessedError
 from components.evaluator.results import Evaluation, load_evaluation
 from components.metadata import Step
 from components.report import advice
-from components.serving import versions
+from components.serving import models_config, succession
 from components.storage import paths
 from components.trainer import history
 from pipeline.environment import Environment
@@ -52,11 +52,15 @@ def conclude(
     if not evaluation.blessed:
         raise NotBlessedError("; ".join(evaluation.reasons) + "; nothing was pushed")
     pushed = steps["Pusher"].outputs["pushed_model"][0].properties
-    versions.require_served(
+    served = succession.require_served(
         pushed["pushed_destination"], serving_dir, pushed.get("pushed_content", "")
     )
+    if served != pushed["pushed_destination"]:
+        console.print(f"Served       {served}, by a rollback", highlight=False, soft_wrap=True)
     if steps["Pusher"].state != "cached" and pushed["is_new"]:
-        console.print("[green]Verdict      blessed, proven to serve and pushed[/green]")
+        is_canary = pushed.get("label") == models_config.CANARY
+        how = ", as a canary until `python -m pipeline promote`" if is_canary else ""
+        console.print(f"[green]Verdict      blessed, proven to serve and pushed{how}[/green]")
         return
     console.print(
         "[green]Verdict      blessed; this very model is pushed already, nothing new[/green]"

@@ -8,7 +8,7 @@ from tfx.utils import path_utils
 from components import runtime, tfx
 from components.artifacts import DataReport
 from components.data_gate import report
-from components.serving import versions
+from components.serving import succession, versions
 from components.storage import paths
 
 NEWEST = "newest"
@@ -36,7 +36,7 @@ def Baseline(
     del source_fingerprint  # part of the cache key only
     folder = paths.join(runtime.current().served, name)
     if version == NEWEST:
-        found = versions.baseline_version(folder, made_from)
+        found = succession.baseline_version(folder, made_from)
     else:
         found = paths.join(folder, version) if version else None
     if found is None:

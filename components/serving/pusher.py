@@ -2,17 +2,24 @@
 
 import json
 import os
-from datetime import UTC, datetime
 
 from absl import logging
 from tfx.components.util import model_utils
+from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import runtime, tfx
 from components.artifacts import DataReport
 from components.data_gate import report
-from components.serving import versions
+from components.evaluator.results import load_evaluation
+from components.examples import first_records
+from components.serving import batching, models_config, succession, versions, warm_up
+from components.serving.push_options import PushOptions
 from components.storage import paths
+
+_LOOKED_AT = 64
+"""Records of which the smallest warm a server up."""
+_WARM_UP = f"{versions.EXTRA}/{warm_up.FILE}"
 
 
 @tfx.dsl.components.component
@@ -20,19 +27,28 @@ def Pusher(
     model: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model],
     model_blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelBlessing],
     infra_blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.InfraBlessing],
+    evaluation: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
+    examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
     data_report: tfx.dsl.components.InputArtifact[DataReport],
     pushed_model: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.PushedModel],
     name: tfx.dsl.components.Parameter[str],
     pipeline: tfx.dsl.components.Parameter[str],
     made_from: tfx.dsl.components.Parameter[str],
+    split: tfx.dsl.components.Parameter[str],
+    options: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
-    """Pushes to `<served>/<name>/<version>/`, with the data report and the provenance in it.
+    """Pushes to `<served>/<name>/<version>/`, with what it is warmed up with and was made from.
 
     TFX's own Pusher adds nothing to a version, and takes the destination as a parameter. The
     properties of the artifact are those that TFX's gives: `pushed`, `pushed_destination`,
-    `pushed_version`; `is_new` is 0 where the model was the newest version already, and
-    `pushed_content` is the hash of its files.
+    `pushed_version`; `is_new` is 0 where the model was the newest version already,
+    `pushed_content` is the hash of its files, `label` what clients may ask for it by.
+    `options` is `PushOptions` as JSON.
+
+    Raises:
+        NotBlessedError: a rollback took back what this is made from.
+        ServingError: the model does not answer what a server would warm it up with.
     """
     del source_fingerprint  # part of the cache key only
     if not (
@@ -42,37 +58,80 @@ def Pusher(
         pushed_model.set_int_custom_property("pushed", 0)
         return
     folder = paths.join(runtime.current().served, name)
-    source = path_utils.serving_model_path(model.uri)
-    version, identity = versions.newest_version(folder), versions.identity(source)
-    known = versions.read_provenance(version) if version is not None else None
-    # Equal weights of other code or data are another version: it says what it was made from.
-    is_new = (
-        known is None
-        or known.made_from != made_from
-        or identity is None
-        or versions.identity(version) != identity
-        or not versions.is_unharmed(version)
-        # A server takes the highest number, even if there is no model.
-        or versions.numbered(folder)[0] != version
-    )
+    succession.require_not_taken_back(folder, made_from)
+    source, wanted = path_utils.serving_model_path(model.uri), PushOptions.from_json(options)
+    added = _added(source, artifact_utils.get_split_uri([examples], split), wanted)
+    version = versions.newest_version(folder)
+    # A server takes the highest number, even if there is no model.
+    is_new = version is None or version != versions.numbered(folder)[0]
+    is_new = is_new or not _is_same(version, source, made_from, added)
     if not is_new:
         logging.info("This very model is served already, as version %s", os.path.basename(version))
     else:
+        if wanted.warm_up_records:
+            warm_up.replay(source, added[_WARM_UP])
+        found = paths.read_bytes(paths.join(data_report.uri, report.FILE))
         version = versions.push(
             source,
             folder,
-            {versions.DATA_REPORT: paths.read_text(paths.join(data_report.uri, report.FILE))},
+            {**added, f"{versions.EXTRA}/{versions.DATA_REPORT}": found},
             versions.Provenance(
                 made_from=made_from,
                 pipeline=pipeline,
-                pushed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                pushed_at=succession.now(),
+                mean_iou=load_evaluation(evaluation.uri).candidate["mean_iou"],
             ),
         )
+    number = os.path.basename(version)
+    models_config.label(folder, int(number), wanted.label)
+    _remove_older(folder, made_from, wanted.keep_versions)
     pushed_model.set_int_custom_property("pushed", 1)
     pushed_model.set_int_custom_property("is_new", int(is_new))
     pushed_model.set_string_custom_property("pushed_destination", version)
     pushed_model.set_string_custom_property("pushed_content", versions.content(version))
-    pushed_model.set_string_custom_property("pushed_version", os.path.basename(version))
+    pushed_model.set_string_custom_property("pushed_version", number)
+    pushed_model.set_string_custom_property("label", _label(folder, number))
     paths.write_text(
         paths.join(pushed_model.uri, "pushed.json"), json.dumps({"destination": version})
     )
+
+
+def _label(folder: str, number: str) -> str:
+    """What a version is asked for by: a canary without a stable one beside it is that itself."""
+    (label,) = (name for name, at in models_config.labels(folder).items() if at == int(number))
+    return label
+
+
+def _added(model: str, records: str, options: PushOptions) -> dict[str, bytes]:
+    """What a server needs beside the model, by the path in the version."""
+    text = batching.parameters(options.batch_sizes, options.batch_timeout_micros)
+    added = {batching.FILE: text.encode()}
+    if options.warm_up_records:
+        chosen = warm_up.smallest(first_records(records, _LOOKED_AT), options.warm_up_records)
+        added[_WARM_UP] = warm_up.requests(model, chosen, options.batch_sizes)
+    return added
+
+
+def _is_same(version: str, model: str, made_from: str, added: dict[str, bytes]) -> bool:
+    """Whether a version is this model, whole, of this origin, and served by the same rules."""
+    known, identity = versions.read_provenance(version), versions.identity(model)
+    # Equal weights of other code or data are another version: it says what it was made from.
+    if known is None or known.made_from != made_from or identity is None:
+        return False
+    if versions.identity(version) != identity or not versions.is_unharmed(version):
+        return False
+    files = {name: paths.join(version, name) for name in (batching.FILE, _WARM_UP)}
+    there = {name: paths.read_bytes(file) for name, file in files.items() if paths.exists(file)}
+    return there == added
+
+
+def _remove_older(folder: str, made_from: str, keep: int) -> None:
+    """Removes the versions that the options do not keep, and that nothing needs."""
+    if not keep:
+        return
+    needed = {str(number) for number in models_config.labels(folder).values()}
+    baseline = succession.baseline_version(folder, made_from)
+    if baseline is not None:  # A repeated run measures up to it again.
+        needed.add(os.path.basename(baseline))
+    for path in versions.remove_older(folder, keep, needed):
+        logging.info("Removed version %s: the newest %d stay", path, keep)

@@ -1,8 +1,8 @@
 """The folder that models are pushed to, as a server sees it: versions, the newest, pushing.
 
 A version carries what it must be judged by later: which data it learned from, and from what it was
-made. It needs no ML Metadata to be read. Nothing here imports TensorFlow for a folder of this
-machine.
+made. It needs no ML Metadata to be read. Which version follows which is `succession`. Nothing here
+imports TensorFlow for a folder of this machine.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import os
 import re
 import time
 import uuid
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ PROVENANCE = "provenance.json"
 EXTRA = "assets.extra"
 """The folder of a SavedModel that TensorFlow Serving leaves alone."""
 _SAVED_MODEL = "saved_model.pb"
+_SAYS_WHERE_FROM = {f"{EXTRA}/{DATA_REPORT}", f"{EXTRA}/{PROVENANCE}"}
+_UNFINISHED = ".unfinished-"
 _NUMBER = re.compile("[0-9]+")
 _HIGHEST = 2**63 - 1
 
@@ -48,6 +51,12 @@ class Provenance:
     """UTC, ISO 8601."""
     content: str = ""
     """A hash of the model's files, see `content`; empty for what older code pushed."""
+    mean_iou: float | None = None
+    """What the Evaluator measured; None where older code pushed it."""
+    republished: str = ""
+    """The number of the version that a rollback copied this one from; empty for a model's first."""
+    took_back: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Of a rollback: from what the versions were made that it replaced, by their numbers."""
 
 
 def numbered(folder: str) -> list[str]:
@@ -62,9 +71,12 @@ def numbered(folder: str) -> list[str]:
 
 def versions(folder: str) -> list[str]:
     """Paths of the complete versions in the folder of a model, the newest first."""
-    return [
-        version for version in numbered(folder) if paths.exists(paths.join(version, _SAVED_MODEL))
-    ]
+    return [version for version in numbered(folder) if is_whole(version)]
+
+
+def is_whole(version: str) -> bool:
+    """Whether a folder holds a model, and not a part of one that is being written or was killed."""
+    return paths.exists(paths.join(version, _SAVED_MODEL))
 
 
 def newest_version(folder: str) -> str | None:
@@ -72,15 +84,20 @@ def newest_version(folder: str) -> str | None:
     return next(iter(versions(folder)), None)
 
 
-def content(version: str) -> str:
-    """A hash of the files of a model, without what pushing adds to it."""
-    added = {paths.join(version, EXTRA, name) for name in (DATA_REPORT, PROVENANCE)}
+def content(folder: str, added: Mapping[str, bytes] | None = None) -> str:
+    """A hash of the files of a version, without what says where it came from.
+
+    Args:
+        folder: of the version, or of a model that becomes one.
+        added: files that come to those in the folder, by their paths below it.
+    """
+    added = added or {}
+    found = {path[len(folder.rstrip("/")) + 1 :] for path in paths.walk_files(folder)}
     digest = hashlib.sha256()
-    for file in paths.walk_files(version):
-        if file not in added:
-            data = paths.read_bytes(file)
-            digest.update(f"{file.removeprefix(version)} {len(data)}\n".encode())
-            digest.update(data)
+    for name in sorted((found | added.keys()) - _SAYS_WHERE_FROM):
+        data = added[name] if name in added else paths.read_bytes(paths.join(folder, name))
+        digest.update(f"/{name} {len(data)}\n".encode())
+        digest.update(data)
     return digest.hexdigest()
 
 
@@ -88,23 +105,6 @@ def is_unharmed(version: str) -> bool:
     """Whether the files of a pushed version are those that were pushed."""
     known = read_provenance(version)
     return known is not None and known.content in ("", content(version))
-
-
-def baseline_version(folder: str, made_from: str) -> str | None:
-    """The version that a candidate must measure up to: the newest that another run has pushed.
-
-    What an unchanged run has pushed itself is passed over: repeated, it builds on the same as
-    before, and everything it did is still valid.
-
-    Args:
-        folder: of the versions of a model, which need not be there.
-        made_from: of this run, see `Provenance`.
-    """
-    for version in versions(folder):
-        known = read_provenance(version)
-        if known is None or known.made_from != made_from:
-            return version
-    return None
 
 
 def read_extra(version: str, name: str) -> dict[str, Any] | None:
@@ -160,35 +160,7 @@ def require_same_classes(folder: str, class_names: tuple[str, ...], dataset: str
     )
 
 
-def require_served(version: str, folder: str, pushed: str = "") -> None:
-    """Refuses to call a model served unless it is what a server answers with.
-
-    Args:
-        version: where it was pushed.
-        folder: of the versions of the served model.
-        pushed: the hash of what was pushed, see `content`; empty where it is not known.
-
-    Raises:
-        PipelineError: another version has a higher number, or it is gone or was changed.
-    """
-    highest = next(iter(numbered(folder)), None)
-    if highest is None:
-        got = "no version there"
-    elif not paths.exists(paths.join(highest, _SAVED_MODEL)):
-        got = f"{highest}, which a server would try to load and which holds no model"
-    elif highest != version:
-        got = highest
-    elif not is_unharmed(version) or pushed not in ("", content(version)):
-        got = "other files there"
-    else:
-        return
-    raise PipelineError(
-        f"expected {folder} to serve this blessed model, which was pushed to {version}; got {got}; "
-        "to fix, push it again: the same command with --from-node Pusher --no-cache"
-    )
-
-
-def push(model: str, folder: str, extra: dict[str, str], provenance: Provenance) -> str:
+def push(model: str, folder: str, added: Mapping[str, bytes], provenance: Provenance) -> str:
     """Makes a model the newest version of a folder; a server sees the whole of it or nothing.
 
     On this machine the version is written under another name and renamed. A bucket knows no
@@ -197,8 +169,8 @@ def push(model: str, folder: str, extra: dict[str, str], provenance: Provenance)
     Args:
         model: folder of the SavedModel.
         folder: of the versions; made if it is not there.
-        extra: texts to put into `assets.extra`, by the name of the file.
-        provenance: from what the model was made.
+        added: files to put into the version, by their paths below it.
+        provenance: from what the model was made; `content` is filled in.
 
     Returns:
         The path of the version. Its number is the time in seconds, but higher than those there.
@@ -206,16 +178,41 @@ def push(model: str, folder: str, extra: dict[str, str], provenance: Provenance)
     Raises:
         PipelineError: there is no higher number.
     """
-    provenance = dataclasses.replace(provenance, content=content(model))
-    extra = extra | {PROVENANCE: json.dumps(dataclasses.asdict(provenance), indent=2)}
+    provenance = dataclasses.replace(provenance, content=content(model, added))
+    text = json.dumps(dataclasses.asdict(provenance), indent=2)
+    added = {**added, f"{EXTRA}/{PROVENANCE}": text.encode()}
     if paths.is_remote(folder):
         version = _next_version(folder)
-        _write(model, version, extra)
+        _write(model, version, added)
         return version
     paths.make_folder(folder)
     # Two at once would take the same number, and clear away what the other is writing.
     with locked(Path(folder)):
-        return _push_here(model, folder, extra)
+        return _push_here(model, folder, added)
+
+
+def remove_older(folder: str, keep: int, needed: Collection[str]) -> list[str]:
+    """Removes complete versions of a folder, the oldest first, until `keep` are left.
+
+    Args:
+        folder: of the versions.
+        keep: how many of the newest stay, at least 1.
+        needed: numbers of those that stay in any case.
+
+    Returns:
+        The paths that were removed.
+    """
+    gone = [path for path in versions(folder)[keep:] if os.path.basename(path) not in needed]
+    for version in reversed(gone):
+        if paths.is_remote(folder):
+            # Without its graph it is no version any more, whatever becomes of the rest.
+            paths.remove_file(paths.join(version, _SAVED_MODEL))
+            paths.remove_tree(version)
+        else:
+            unfinished = _unfinished(folder)
+            paths.rename(version, unfinished)
+            paths.remove_tree(unfinished)
+    return gone
 
 
 def _next_version(folder: str) -> str:
@@ -229,14 +226,19 @@ def _next_version(folder: str) -> str:
     return paths.join(folder, str(number))
 
 
-def _push_here(model: str, folder: str, extra: dict[str, str]) -> str:
+def _unfinished(folder: str) -> str:
+    """A path in the folder that no server takes for a version, and the next push clears away."""
+    return paths.join(folder, f"{_UNFINISHED}{uuid.uuid4().hex}")
+
+
+def _push_here(model: str, folder: str, added: Mapping[str, bytes]) -> str:
     version = _next_version(folder)
     for name in paths.list_folder(folder):
-        if name.startswith(".unfinished-"):  # A killed run left it.
+        if name.startswith(_UNFINISHED):  # A killed run left it.
             paths.remove_tree(paths.join(folder, name))
-    unfinished = paths.join(folder, f".unfinished-{uuid.uuid4().hex}")
+    unfinished = _unfinished(folder)
     try:
-        _write(model, unfinished, extra)
+        _write(model, unfinished, added)
         paths.rename(unfinished, version)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -245,9 +247,10 @@ def _push_here(model: str, folder: str, extra: dict[str, str]) -> str:
     return version
 
 
-def _write(model: str, version: str, extra: dict[str, str]) -> None:
-    paths.copy_tree(model, version, without=(_SAVED_MODEL,))
+def _write(model: str, version: str, added: Mapping[str, bytes]) -> None:
+    # Not every store takes a second file of one name: a copy of a version has its own provenance.
+    paths.copy_tree(model, version, without=(_SAVED_MODEL, *added))
     paths.make_folder(paths.join(version, EXTRA))
-    for name, text in extra.items():
-        paths.write_text(paths.join(version, EXTRA, name), text)
+    for name, data in added.items():
+        paths.write_bytes(paths.join(version, name), data)
     paths.copy_file(paths.join(model, _SAVED_MODEL), paths.join(version, _SAVED_MODEL))

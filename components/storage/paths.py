@@ -151,6 +151,15 @@ def make_folder(folder: str) -> None:
 
 
 @_os_errors
+def remove_file(path: str) -> None:
+    """Removes a file."""
+    if is_remote(path):
+        _gfile().remove(path)
+    else:
+        os.remove(path)
+
+
+@_os_errors
 def remove_tree(folder: str) -> None:
     """Removes a folder with all that is in it; does nothing where none is."""
     if not exists(folder):

@@ -14,8 +14,7 @@ from rich.console import Console
 import schemas
 from components.errors import ConfigError
 from components.storage import paths
-from components.storage.locks import only_run
-from pipeline import doctor, door, estimate, recipes, steps, terminal
+from pipeline import doctor, door, estimate, exclusive, recipes, steps, terminal
 from pipeline.commands import arguments as shared
 from pipeline.config import PipelineConfig
 from pipeline.environment import Environment
@@ -52,7 +51,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         doctor.require_healthy(doctor.examine(environment))
     with contextlib.ExitStack() as locks:
         if not arguments.dry_run:
-            _lock(locks, config, environment)
+            locks.enter_context(exclusive.alone(environment, config.name))
         _run(arguments, config, environment, description, console)
 
 
@@ -63,22 +62,6 @@ def _require_steps_of(config: PipelineConfig, arguments: argparse.Namespace) -> 
             "expected tuner.trials of at least 1 with the step Tuner; got 0; to fix, give "
             "tuner.trials and tuner.space with --set"
         )
-
-
-def _lock(stack: contextlib.ExitStack, config: PipelineConfig, environment: Environment) -> None:
-    """Refuses a run beside another one in its output, its ML Metadata or what it pushes to.
-
-    The last for a candidate must not be pushed that was judged against what is served no more.
-
-    Raises:
-        ConfigError: naming the other one.
-    """
-    database = Path(environment.metadata.removeprefix("sqlite:"))
-    stack.enter_context(only_run(environment.root, Path(environment.root, ".run.lock")))
-    stack.enter_context(only_run(str(database), database.with_name(f".{database.name}.run.lock")))
-    if not paths.is_remote(environment.served):
-        served = Path(environment.served, config.name)
-        stack.enter_context(only_run(str(served), served.with_name(f".{served.name}.run.lock")))
 
 
 def _run(

@@ -1,9 +1,10 @@
-"""A search that nobody asked for leaves no trace in the graph, nor in any cache key."""
+"""Options reach the steps that they concern, and no cache key of another."""
 
 import pytest
 from tfx.dsl.compiler import compiler
 
 import schemas
+from components.serving.push_options import PushOptions
 from components.tuner.options import TunerOptions
 from pipeline import recipes, steps
 from pipeline.graph import Inputs, create_pipeline
@@ -12,12 +13,12 @@ DATASET = "sample"
 SEARCH = TunerOptions(trials=2, space={"training.momentum": {"min": 0.5, "max": 0.9}})
 
 
-def nodes(tuner: TunerOptions) -> dict:
+def nodes(tuner: TunerOptions, **options) -> dict:
     """The compiled steps by name."""
     inputs = Inputs(
         dataset=schemas.load(DATASET), schema=schemas.schema_text(DATASET), records="/records"
     )
-    config = recipes.get(DATASET).replace(tuner=tuner)
+    config = recipes.get(DATASET).replace(tuner=tuner, **options)
     pipeline = create_pipeline(config, inputs, pipeline_root="/runs")
     compiled = compiler.Compiler().compile(pipeline)
     return {node.pipeline_node.node_info.id: node.pipeline_node for node in compiled.nodes}
@@ -57,3 +58,13 @@ def test_a_search_changes_no_parameter_but_the_one_of_what_made_the_model(plain)
 def test_every_option_of_a_search_is_in_its_cache_key(change):
     before, after = nodes(SEARCH), nodes(SEARCH.replace(**change))
     assert before["Tuner"].parameters != after["Tuner"].parameters
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"label": "canary"}, {"keep_versions": 3}, {"batch_sizes": (1, 2)},
+     {"batch_timeout_micros": 0}, {"warm_up_records": 0}],
+)  # fmt: skip
+def test_how_a_model_is_pushed_decides_nothing_before(plain, change):
+    pushed = nodes(TunerOptions(), push=PushOptions(**change))
+    assert {name for name in plain if pushed[name] != plain[name]} == {"Pusher"}

@@ -2,14 +2,20 @@
 
 import io
 
+import apache_beam as beam
 import keras
 import numpy as np
 import pytest
+import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
+from apache_beam.options.pipeline_options import PipelineOptions
 from PIL import Image
+from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 import schemas
 from components.dataset.records import Record
+from components.evaluator.config import eval_config
+from components.evaluator.options import EvaluationOptions
 from components.serving import signatures
 from models import DeepLabV3Plus
 from tests.components.graphs import transform_graph
@@ -72,4 +78,35 @@ def exported_model(model, transform_output, tmp_path_factory) -> str:
         model, transform_output, num_classes=CLASSES, ignore_label=IGNORE
     )
     signatures.export(served, folder, DESCRIPTION)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(exported_model, examples, tmp_path_factory) -> str:
+    """The folder of what the Evaluator's library says of the exported model."""
+    folder = str(tmp_path_factory.mktemp("evaluated"))
+    config = tfma.utils.update_eval_config_with_defaults(
+        eval_config(EvaluationOptions(min_mean_iou=0.0), schemas.load("sample")),
+        has_baseline=False,
+        rubber_stamp=True,
+    )
+    with beam.Pipeline(
+        options=PipelineOptions(
+            ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
+        )
+    ) as pipeline:
+        _ = (
+            pipeline
+            | beam.Create([example.serialize() for example in examples])
+            | TFExampleBeamRecord(
+                physical_format="inmem", raw_record_column_name=tfma.ARROW_INPUT_COLUMN
+            ).BeamSource()
+            | tfma.ExtractEvaluateAndWriteResults(
+                eval_config=config,
+                eval_shared_model=tfma.default_eval_shared_model(
+                    exported_model, eval_config=config
+                ),
+                output_path=folder,
+            )
+        )
     return folder

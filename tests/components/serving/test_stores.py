@@ -8,21 +8,15 @@ import json
 import os
 import uuid
 
-import apache_beam as beam
 import pytest
 import tensorflow as tf
-import tensorflow_model_analysis as tfma
-from apache_beam.options.pipeline_options import PipelineOptions
 from tfx import v1 as tfx
 from tfx.utils import path_utils
-from tfx_bsl.tfxio.tf_example_record import TFExampleBeamRecord
 
 import schemas
 from components.artifacts import DataReport, PicturesPage
 from components.data_gate import report
 from components.dataset.examination.measures import NOTHING
-from components.evaluator.config import eval_config
-from components.evaluator.options import EvaluationOptions
 from components.initial_weights.component import InitialWeights
 from components.report.component import Report
 from components.runtime import Runtime
@@ -121,34 +115,9 @@ def test_serving_check(artifact, stored_model, records):
     assert paths.list_folder(blessing.uri) == ["INFRA_BLESSED"]
 
 
-def test_report(artifact, exported_model, stored_model, records, examples, tmp_path):
-    sample = schemas.load("sample")
-    config = tfma.utils.update_eval_config_with_defaults(
-        eval_config(EvaluationOptions(min_mean_iou=0.0), sample),
-        has_baseline=False,
-        rubber_stamp=True,
-    )
-    with beam.Pipeline(
-        options=PipelineOptions(
-            ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
-        )
-    ) as pipeline:
-        _ = (
-            pipeline
-            | beam.Create([example.serialize() for example in examples])
-            | TFExampleBeamRecord(
-                physical_format="inmem", raw_record_column_name=tfma.ARROW_INPUT_COLUMN
-            ).BeamSource()
-            | tfma.ExtractEvaluateAndWriteResults(
-                eval_config=config,
-                eval_shared_model=tfma.default_eval_shared_model(
-                    exported_model, eval_config=config
-                ),
-                output_path=str(tmp_path / "evaluation"),
-            )
-        )
+def test_report(artifact, evaluated, stored_model, records, examples):
     evaluation = artifact(types.ModelEvaluation, "evaluation")
-    paths.copy_tree(str(tmp_path / "evaluation"), evaluation.uri)
+    paths.copy_tree(evaluated, evaluation.uri)
     data_report = artifact(DataReport, "data_report")
     paths.make_folder(data_report.uri)
     content = report.Report(

@@ -11,8 +11,9 @@ import pytest
 
 import schemas
 from components.errors import ConfigError, PipelineError
-from components.serving import versions
+from components.serving import succession, versions
 from components.storage import paths
+from tests.components.serving.model_folders import make_model, push
 from tests.conftest import REPOSITORY
 
 
@@ -25,22 +26,6 @@ def folder(tmp_path) -> str:
 def model(tmp_path) -> str:
     """A folder as an export leaves it, as far as pushing goes."""
     return make_model(tmp_path / "model", "sample")
-
-
-def make_model(folder: Path, dataset: str) -> str:
-    (folder / "assets.extra").mkdir(parents=True)
-    (folder / "variables").mkdir()
-    (folder / "variables" / "data").write_bytes(b"weights")
-    (folder / "saved_model.pb").write_bytes(b"graph")
-    classes = list(schemas.load(dataset).class_names)
-    description = {"dataset": dataset, "classes": classes, "identity": f"{dataset}1"}
-    (folder / "assets.extra" / "model.json").write_text(json.dumps(description))
-    return str(folder)
-
-
-def push(model: str, folder: str, made_from: str = "ab") -> str:
-    provenance = versions.Provenance(made_from=made_from, pipeline="p", pushed_at="now")
-    return versions.push(model, folder, {versions.DATA_REPORT: "{}"}, provenance)
 
 
 def contents(folder: str) -> dict[str, bytes]:
@@ -56,7 +41,7 @@ def test_a_pushed_version_is_the_model_with_what_it_was_made_from(model, folder)
     assert {name: pushed[name] for name in pushed.keys() - added} == contents(model)
     assert pushed.keys() >= added
     assert versions.read_provenance(version).made_from == "ab"
-    assert versions.identity(version) == "sample1"
+    assert versions.identity(version) == "sample1weights"
 
 
 def test_numbers_grow_even_if_a_clock_was_ahead(model, folder):
@@ -99,13 +84,13 @@ def test_a_store_gets_the_graph_last(model, folder):
 
 
 def test_a_run_builds_on_what_another_has_pushed(model, folder):
-    assert versions.baseline_version(folder, "me") is None
+    assert succession.baseline_version(folder, "me") is None
     other = push(model, folder, "other")
-    assert versions.baseline_version(folder, "me") == other
+    assert succession.baseline_version(folder, "me") == other
     push(model, folder, "me")
-    assert versions.baseline_version(folder, "me") == other
+    assert succession.baseline_version(folder, "me") == other
     newer = push(model, folder, "another")
-    assert versions.baseline_version(folder, "me") == newer
+    assert succession.baseline_version(folder, "me") == newer
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]", '{"other": 1}'])
@@ -115,7 +100,7 @@ def test_a_version_of_something_else_is_a_baseline_too(model, folder, text):
     if text is not None:
         Path(path, "assets.extra", "provenance.json").write_text(text)
     assert versions.read_provenance(path) is None
-    assert versions.baseline_version(folder, "me") == path
+    assert succession.baseline_version(folder, "me") == path
 
 
 def test_model_of_other_classes_is_not_pushed_over(tmp_path, folder):
@@ -136,7 +121,7 @@ def test_a_model_that_does_not_say_its_classes_is_not_pushed_over(tmp_path, fold
 
 
 def served(version: str, folder: str) -> None:
-    versions.require_served(version, folder, versions.content(version))
+    succession.require_served(version, folder, versions.content(version))
 
 
 def test_pushed_is_only_what_a_server_answers_with(model, folder, tmp_path):
@@ -146,7 +131,7 @@ def test_pushed_is_only_what_a_server_answers_with(model, folder, tmp_path):
     with pytest.raises(PipelineError, match=r"to fix, push it again: .* Pusher"):
         served(first, folder)
     with pytest.raises(PipelineError, match="got no version there"):
-        versions.require_served(first, str(tmp_path / "emptied"))
+        succession.require_served(first, str(tmp_path / "emptied"))
 
 
 @pytest.mark.parametrize("name", ["99999999999", "09223372036854775807"])
@@ -195,7 +180,7 @@ def test_a_version_that_was_changed_is_not_what_was_pushed(model, folder, tmp_pa
         paths.remove_tree(version)
         os.rename(version + "0", version)
     with pytest.raises(PipelineError, match=f"was pushed to {version}; got"):
-        versions.require_served(version, folder, pushed)
+        succession.require_served(version, folder, pushed)
 
 
 def test_what_pushing_adds_is_no_part_of_the_model(model, folder):
@@ -215,9 +200,22 @@ def test_what_older_code_pushed_is_unharmed_as_far_as_one_can_tell(model, folder
     assert versions.is_unharmed(version) and versions.read_provenance(version).made_from == "ab"
 
 
+@pytest.mark.parametrize("place", ["here", "store"])
+@pytest.mark.parametrize("keep", [1, 2, 3, 7])
+def test_so_many_of_the_newest_stay_and_what_is_needed(model, folder, place, keep):
+    folder = f"ram://kept-{keep}/deeplab" if place == "store" else folder
+    pushed = [push(model, folder) for _ in range(5)][::-1]
+    needed = os.path.basename(pushed[3])
+    gone = versions.remove_older(folder, keep, {needed, "999"})
+    left = [v for i, v in enumerate(pushed) if i < keep or i == 3]
+    assert versions.versions(folder) == versions.numbered(folder) == left
+    assert sorted(gone + left) == sorted(pushed)
+    assert all(versions.is_unharmed(version) for version in left)
+
+
 def test_pushes_at_once_all_arrive_each_with_a_number_of_its_own(model, folder):
-    script = "import sys; from tests.components.serving import test_versions as t; "
-    script += "print(t.push(*sys.argv[1:]))"
+    script = "import sys; from tests.components.serving import model_folders as m; "
+    script += "print(m.push(*sys.argv[1:]))"
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", script, model, folder],

@@ -1,0 +1,34 @@
+"""One at a time: a run, or what a person does with what runs have pushed."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.storage import paths
+from components.storage.locks import only_run
+from pipeline.environment import Environment
+
+
+@contextlib.contextmanager
+def alone(environment: Environment, name: str) -> Iterator[None]:
+    """Refuses to work beside a run in the output, in its ML Metadata or on a served model.
+
+    The last for a candidate must not be pushed that was judged against what is served no more.
+
+    Args:
+        environment: with absolute paths.
+        name: of the served model.
+
+    Raises:
+        ConfigError: naming the other one.
+    """
+    database = Path(environment.metadata.removeprefix("sqlite:"))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(only_run(environment.root, Path(environment.root, ".run.lock")))
+        stack.enter_context(
+            only_run(str(database), database.with_name(f".{database.name}.run.lock"))
+        )
+        if not paths.is_remote(environment.served):
+            served = Path(environment.served, name)
+            stack.enter_context(only_run(str(served), served.with_name(f".{served.name}.run.lock")))
+        yield
