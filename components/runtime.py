@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 
 import pydantic
 
+from components.serving.server import launch
+
 VARIABLE = "DEEPLAB_RUNTIME"
 """The environment variable that holds a `Runtime` as JSON."""
 
@@ -23,6 +25,9 @@ class Runtime(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     training_states: str
     """States of training that outlive a killed run lie below it."""
+
+    serving_program: str = launch.PROGRAM
+    """TensorFlow Serving, see `components.serving.server.launch.find_program`."""
 
     beam_options: Mapping[str, tuple[str, ...]]
     """Beam's options by the name of the step; every step that runs on Beam has an entry."""

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from components.errors import ConfigError
 from components.runtime import Runtime
+from components.serving.server import launch
 from components.storage import paths
 from pipeline import steps
 
@@ -107,6 +108,10 @@ class Environment(_Section):
 
     schemas: tuple[str, ...] = ()
     """Folders of data set descriptions, beside those that ship."""
+
+    serving_program: str = launch.PROGRAM
+    """TensorFlow Serving, found on the path or at its own; where there is none of that name, the
+    stand-in in `components.serving.server` is started in its place."""
 
     min_free_disk_gb: Annotated[float, Field(ge=0)] = 2.0
     """A run does not start with less free space than this at its root, in GB of 1e9 bytes."""
@@ -225,6 +230,7 @@ class Environment(_Section):
         return Runtime(
             served=self.served,
             training_states=self.training_states,
+            serving_program=self.serving_program,
             beam_options={
                 step: self.beam.steps.get(step, self.beam.options) for step in steps.ON_BEAM
             },

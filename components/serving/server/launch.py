@@ -137,8 +137,11 @@ def running(
         port: of gRPC; 0 for any that is free.
         rest_port: of REST, likewise.
         retries: of a version that does not load.
+
+    Raises:
+        ConfigError: there is no such host, or a port is taken.
     """
-    port, rest_port = port or _free_port(), rest_port or _free_port()
+    port, rest_port = _free_port(host, port), _free_port(host, rest_port)
     flags = {
         "port": port,
         "rest_api_port": rest_port,
@@ -176,7 +179,12 @@ def running(
             process.wait()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
+def _free_port(host: str, wanted: int) -> int:
+    """The port, if nothing listens there; any that is free for 0."""
+    try:
+        with socket.create_server((host, wanted)) as probe:
+            return probe.getsockname()[1]
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"expected to listen at {host}:{wanted}; got {error}; to fix, give another port"
+        ) from error

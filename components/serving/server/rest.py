@@ -226,6 +226,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """What http.server refuses itself, in the same form as all else."""
         del explain
         self.close_connection = True
+        self.request_version = self.protocol_version  # Of what is no request it is unknown.
         self._send(code, _error(message or HTTPStatus(code).phrase))
 
     def log_message(self, format: str, *values) -> None:
