@@ -199,8 +199,7 @@ def create_pipeline(
         examples=examples,
         split=VAL,
         num_classes=dataset.num_classes,
-        requests=config.serving.requests,
-        timeout_seconds=config.serving.timeout_seconds,
+        options=config.serving.to_json(),
         source_fingerprint=source_fingerprint("components.serving.check"),
     )
     pusher = Pusher(

@@ -45,6 +45,7 @@ def _bare_package() -> Iterator[None]:
 
 
 with _bare_package():
+    from tensorflow.core.example.example_pb2 import Example
     from tensorflow.core.framework.tensor_pb2 import TensorProto
     from tensorflow.core.framework.types_pb2 import DataType
     from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
@@ -74,6 +75,7 @@ def services() -> tuple[types.ModuleType, types.ModuleType]:
 
 __all__ = [
     "DataType",
+    "Example",
     "GetModelMetadataRequest",
     "GetModelMetadataResponse",
     "GetModelStatusRequest",
