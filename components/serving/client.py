@@ -97,12 +97,14 @@ class Client:
             AnswerError: see `predict`; a picture that is none fails no other, see `Answer.error`.
         """
         outputs = self.predict({IMAGE_BYTES: pictures})
-        if not {MASK_BYTES, ERROR} <= outputs.keys():
-            raise AnswerError(
-                f"expected {MASK_BYTES} and {ERROR} of {self.model}; got {', '.join(outputs)}; to "
-                "fix, give the name of a model of this pipeline"
-            )
-        rows = [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]
+        for name in (MASK_BYTES, ERROR):
+            values = outputs.get(name, np.array(None))
+            if values.shape != (len(pictures),) or not all(isinstance(v, bytes) for v in values):
+                raise self._refused("no picture's answer", f"outputs {', '.join(outputs)}")
+        rows = [
+            {name: values[row] for name, values in outputs.items() if len(values) == len(pictures)}
+            for row in range(len(pictures))
+        ]
         return [Answer(row[MASK_BYTES], row[ERROR].decode(), row) for row in rows]
 
     def predict(
@@ -159,6 +161,9 @@ class Client:
         try:
             with self._opener.open(request, timeout=self.timeout) as answer:
                 outputs = json.load(answer)["outputs"]
+            if not isinstance(outputs, dict):
+                outputs = {"outputs": outputs}
+            return {name: _from_json(value) for name, value in outputs.items()}
         except urllib.error.HTTPError as error:
             message = error.read().decode(errors="replace")
             with contextlib.suppress(ValueError, TypeError, KeyError):
@@ -172,10 +177,7 @@ class Client:
                 raise self._refused("nothing", f"no answer within {self.timeout} s") from error
             raise _NotReadyError(reason) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise self._refused("something else", f"{error} in its answer") from error
-        if not isinstance(outputs, dict):
-            outputs = {"outputs": outputs}
-        return {name: _from_json(value) for name, value in outputs.items()}
+            raise self._refused("something else", f"{type(error).__name__}: {error}") from error
 
     # === gRPC ===
 
@@ -222,7 +224,7 @@ def _from_json(value: Any) -> np.ndarray:
         if isinstance(item, list):
             return [plain(one) for one in item]
         if isinstance(item, dict):
-            return base64.b64decode(item["b64"])
+            return base64.b64decode(item["b64"], validate=True)
         return item.encode() if isinstance(item, str) else item
 
     decoded = plain(value)
