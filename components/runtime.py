@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 
 import pydantic
 
-from components.serving.server import launch
-
 VARIABLE = "DEEPLAB_RUNTIME"
 """The environment variable that holds a `Runtime` as JSON."""
+
+
+MODEL_SERVER = "tensorflow_model_server"
+"""TensorFlow Serving's program, as its packages and images name it."""
 
 
 class Runtime(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -26,7 +28,7 @@ class Runtime(pydantic.BaseModel, frozen=True, extra="forbid"):
     training_states: str
     """States of training that outlive a killed run lie below it."""
 
-    serving_program: str = launch.PROGRAM
+    serving_program: str = MODEL_SERVER
     """TensorFlow Serving, see `components.serving.server.launch.find_program`."""
 
     beam_options: Mapping[str, tuple[str, ...]]

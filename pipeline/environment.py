@@ -16,8 +16,7 @@ import pydantic
 from pydantic import Field
 
 from components.errors import ConfigError
-from components.runtime import Runtime
-from components.serving.server import launch
+from components.runtime import MODEL_SERVER, Runtime
 from components.storage import paths
 from pipeline import steps
 
@@ -109,7 +108,7 @@ class Environment(_Section):
     schemas: tuple[str, ...] = ()
     """Folders of data set descriptions, beside those that ship."""
 
-    serving_program: str = launch.PROGRAM
+    serving_program: str = MODEL_SERVER
     """TensorFlow Serving, found on the path or at its own; where there is none of that name, the
     stand-in in `components.serving.server` is started in its place."""
 

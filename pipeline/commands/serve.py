@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.errors import ConfigError, ServingError
+from components.runtime import MODEL_SERVER
 from components.serving import versions
 from components.serving.exported import is_exported
 from components.serving.server import launch
@@ -97,7 +98,7 @@ def _base_path(arguments: argparse.Namespace, served: str) -> Iterator[tuple[str
     if paths.is_remote(folder):
         raise ConfigError(
             f"expected a model in a folder of this machine; got {folder}; to fix, copy it here, or "
-            f"start {launch.PROGRAM} by hand"
+            f"start {MODEL_SERVER} by hand"
         )
     folder = os.path.realpath(folder)
     name = os.path.basename(folder)

@@ -19,9 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.errors import ConfigError, ServingError
-
-PROGRAM = "tensorflow_model_server"
-"""TensorFlow Serving's, as its packages and images name it."""
+from components.runtime import MODEL_SERVER
 
 _PROJECT = Path(__file__).resolve().parents[3]
 _POLL_SECONDS = 0.05
@@ -99,14 +97,14 @@ class Server:
         return " ".join(line for line in lines[-6:] if line)[-500:] or "no word"
 
 
-def find_program(program: str = PROGRAM) -> str | None:
+def find_program(program: str = MODEL_SERVER) -> str | None:
     """The path of TensorFlow Serving; None where a machine has none.
 
     Raises:
         ConfigError: another one than the usual is asked for and is not there.
     """
     found = shutil.which(program)
-    if found is None and program != PROGRAM:
+    if found is None and program != MODEL_SERVER:
         raise ConfigError(
             f"expected model_server to be a program; got {program}, which is none; to fix, give "
             "its path, or leave it out"
