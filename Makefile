@@ -2,9 +2,10 @@
 PYTHON ?= $(firstword $(shell for name in python3.11 python3.12 python3.13; do command -v $$name; done) python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# The tests on real pictures need a folder with VOCdevkit and checkpoints.
+# The tests on real pictures need a folder with VOCdevkit and checkpoints; that of the page's
+# JavaScript needs node.
 export DEEPLAB_TEST_DATA ?=
-WITHOUT_DATA := $(if $(DEEPLAB_TEST_DATA),,-m "not real_data")
+MISSING := $(if $(DEEPLAB_TEST_DATA),nothing,real_data) or $(if $(shell command -v node),nothing,needs_more)
 # Two processes: half of the time goes to imports, which use one core. A file's tests stay together.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
@@ -14,7 +15,7 @@ demo: setup  ## sets up everything, then runs the pipeline on the embedded data
 	$(BIN)/python local_runner.py
 
 test: setup  ## sets up everything, then passes all tests, end-to-end runs included
-	$(PYTEST) $(WITHOUT_DATA)
+	$(PYTEST) -m "not ($(MISSING))"
 
 test-fast: setup  ## quick unit tests only
 	$(PYTEST) -m "not slow and not real_data"

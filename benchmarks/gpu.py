@@ -4,8 +4,9 @@
 
 Xception-65 and ResNet-101 here, and torchvision's ResNet-101, in float32 and in mixed bfloat16,
 with and without XLA; every run in a process of its own. `benchmarks/networks.py` says how to make
-`.peers`. Where TensorFlow sees no GPU and JAX does, set KERAS_BACKEND=jax. `--cpu --size 33 --batch 1 --steps 1` tries
-the script on a CPU. Inference ends with the class of every pixel in the memory of the computer.
+`.peers`. Where TensorFlow sees no GPU and JAX does, set KERAS_BACKEND=jax. Inference ends with the
+class of every pixel in the memory of the computer. A CPU tries the script with `--cpu --size 33
+--batch 1 --steps 1`.
 """
 
 import argparse
@@ -152,7 +153,8 @@ def find_gpu(backend: str) -> str:
         raise SystemExit(
             f"expected a GPU that the driver and {backend} see; got {listed.strip() or 'none'} "
             f"from nvidia-smi and {seen.stdout.strip() or 'an error'} from {backend}; to fix, "
-            "run this where one is, set KERAS_BACKEND=jax, or try the script with --cpu --size 33 --batch 1 --steps 1"
+            "run this where one is, set KERAS_BACKEND=jax, or try the script with --cpu --size 33 "
+            "--batch 1 --steps 1"
         )
     return listed.splitlines()[0]
 

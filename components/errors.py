@@ -47,6 +47,12 @@ class ServingError(PipelineError):
     exit_code = 5
 
 
+class AnswerError(ServingError):
+    """A server of models is not there, or refuses a request."""
+
+    headline = "No answer"
+
+
 class DownloadFailedError(PipelineError):
     """What has to be fetched could not be, or is not what was published."""
 

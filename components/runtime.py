@@ -15,6 +15,10 @@ VARIABLE = "DEEPLAB_RUNTIME"
 """The environment variable that holds a `Runtime` as JSON."""
 
 
+MODEL_SERVER = "tensorflow_model_server"
+"""TensorFlow Serving's program, as its packages and images name it."""
+
+
 class Runtime(pydantic.BaseModel, frozen=True, extra="forbid"):
     """What a step has to know of the place it runs at."""
 
@@ -23,6 +27,9 @@ class Runtime(pydantic.BaseModel, frozen=True, extra="forbid"):
 
     training_states: str
     """States of training that outlive a killed run lie below it."""
+
+    serving_program: str = MODEL_SERVER
+    """TensorFlow Serving, see `components.serving.server.launch.find_program`."""
 
     beam_options: Mapping[str, tuple[str, ...]]
     """Beam's options by the name of the step; every step that runs on Beam has an entry."""

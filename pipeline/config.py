@@ -20,6 +20,7 @@ from components.evaluator.options import EvaluationOptions
 from components.initial_weights.options import InitialWeightsOptions
 from components.model_options import ModelOptions
 from components.options import Options, fault
+from components.serving.check.options import ServingOptions
 from components.serving.push_options import PushOptions
 from components.trainer.options import TrainerConfig, TrainingOptions
 from components.tuner.options import TunerOptions
@@ -77,18 +78,6 @@ class DataOptions(Options):
 
     max_bytes: Annotated[int, Field(ge=1, le=MAX_BYTES)] = MAX_BYTES
     """The same for the bytes of a file."""
-
-
-class ServingOptions(Options):
-    """The serving check."""
-
-    SECTION: ClassVar[str] = "serving"
-
-    requests: _FromOne = 8
-    """Records of the validation split sent in one batch."""
-
-    timeout_seconds: _FromOne = 300
-    """For loading the model and answering together."""
 
 
 class ReportOptions(Options):

@@ -16,7 +16,7 @@ import pydantic
 from pydantic import Field
 
 from components.errors import ConfigError
-from components.runtime import Runtime
+from components.runtime import MODEL_SERVER, Runtime
 from components.storage import paths
 from pipeline import steps
 
@@ -107,6 +107,10 @@ class Environment(_Section):
 
     schemas: tuple[str, ...] = ()
     """Folders of data set descriptions, beside those that ship."""
+
+    serving_program: str = MODEL_SERVER
+    """TensorFlow Serving, found on the path or at its own; where there is none of that name, the
+    stand-in in `components.serving.server` is started in its place."""
 
     min_free_disk_gb: Annotated[float, Field(ge=0)] = 2.0
     """A run does not start with less free space than this at its root, in GB of 1e9 bytes."""
@@ -225,6 +229,7 @@ class Environment(_Section):
         return Runtime(
             served=self.served,
             training_states=self.training_states,
+            serving_program=self.serving_program,
             beam_options={
                 step: self.beam.steps.get(step, self.beam.options) for step in steps.ON_BEAM
             },

@@ -193,9 +193,11 @@ def create_pipeline(
         examples=examples,
         split=VAL,
         num_classes=dataset.num_classes,
-        requests=config.serving.requests,
-        timeout_seconds=config.serving.timeout_seconds,
-        source_fingerprint=source_fingerprint("components.serving.check"),
+        options=config.serving.to_json(),
+        # The stand-in runs in a process of its own, which no import shows.
+        source_fingerprint="".join(
+            source_fingerprint(f"components.serving.{part}") for part in ("check", "server")
+        ),
     )
     pusher = Pusher(
         model=model,

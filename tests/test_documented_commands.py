@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from components.dataset import commands as dataset_commands
+from components.serving.server import __main__ as server
 from pipeline import commands, summary
 from pipeline.commands import arguments as shared
 from tests.conftest import REPOSITORY
@@ -28,7 +29,8 @@ FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.S | re.M)
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 OPTIONS = r"(?: --?[\w-]+(?:[ =][\w/.'={}*-]+)?)*"
 PRINTED = re.compile(
-    rf"python -m (?:pipeline|components\.dataset) [a-z]+(?: fields| pascal| ade20k)?{OPTIONS}"
+    rf"python -m (?:pipeline|components\.dataset) [a-z]+(?: fields| pascal| ade20k)?"
+    rf"(?: picture\.jpg)?{OPTIONS}"
     rf"|python local_runner\.py{OPTIONS}|(?<=run )make [a-z]+"
 )
 PLACEHOLDERS = {"VERB": "doctor", "FILE": "/f", "NAME": "fields", "DIR": "/d", "N": "1"}
@@ -107,6 +109,8 @@ def check(words: list[str]) -> None:
             arguments = commands.parser().parse_args(rest)
             if arguments.verb in ("run", "compile"):
                 load(arguments)
+        case ["python", "-m", "components.serving.server", *rest]:
+            server.parser().parse_args(rest)
         case ["python", "-m", "components.dataset", *rest]:
             dataset_commands.parser().parse_args(rest)
         case ["python", "-m", module, *rest] if module.startswith("benchmarks."):

@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from components import consoles
 from components.errors import exit_codes
 
-VERBS = ("run", "compile", "history", "rollback", "promote", "doctor", "tensorboard")
+VERBS = (
+    *("run", "compile", "serve", "ask", "history", "rollback", "promote"),
+    *("doctor", "tensorboard"),
+)
 
 EXIT_CODES = """exit codes: 0 pushed, or nothing new to push; 1 crash; 2 bad configuration;
 3 bad data; 4 not blessed; 5 serving check failed; 6 download failed; 130 interrupted;

@@ -248,6 +248,7 @@ def test_a_step_without_resources_of_its_own_has_the_default(tmp_path):
 # === No result depends on it ===
 
 CHANGED = {
+    "serving_program": "/opt/tensorflow_model_server",
     "name": "other",
     "root": "/other",
     "artifacts": "/a",

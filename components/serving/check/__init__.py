@@ -1,1 +1,1 @@
-"""Proves that the exported model serves: fresh process, TensorFlow's own loader, real files."""
+"""Proves that the exported model serves: a server's process, real sockets, real files."""

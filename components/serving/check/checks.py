@@ -1,142 +1,198 @@
 """What a served model must answer: plain functions, no TFX."""
 
-import base64
+import contextlib
+import dataclasses
 import io
-import json
 import os
-import subprocess
-import sys
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from components import texts
 from components.dataset import records
-from components.dataset.decoding.image import decode_image
-from components.dataset.limits import DEFAULT
-from components.errors import ServingError
-from components.serving import signatures
+from components.errors import AnswerError, ServingError
+from components.serving import protos, signatures
+from components.serving.check import load
+from components.serving.check.options import ServingOptions
+from components.serving.client import Client
+from components.serving.server import launch
 from components.storage import paths
 
-_PROBE = Path(__file__).with_name("probe.py")
+_NAME = "candidate"
 _NOT_A_PICTURE = b"these bytes are not a picture"
+_SAME_PIXELS, _OTHER_SIZES = 0.001, 0.05
+"""Shares of the pixels that masks and evaluation may count otherwise: where both have counted the
+same pixels, and where the evaluation has counted those of shrunk pictures."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What the check found of a model that serves."""
+
+    pictures: int
+    sizes: list[tuple[int, int]]
+    """Widths and heights, each once."""
+    signatures: list[str]
+    load: load.Load
 
 
 def check_serving(
-    model: str, examples: list[bytes], num_classes: int, timeout_seconds: int
-) -> dict:
-    """Loads `model` in a fresh process and sends it the pictures of `examples`, and one bad file.
+    model: str,
+    examples: list[bytes],
+    num_classes: int,
+    options: ServingOptions,
+    program: str | None = None,
+) -> Measured:
+    """Starts a server of `model` and sends it the pictures of `examples`, and one bad file.
 
-    All pictures go in one batch, whatever their sizes. Checked are: the model loads; each mask is
-    a PNG as large as its picture with known classes; the file that is no picture gets an error and
-    fails no other; the evaluation signature counts labelled pixels.
+    All pictures go in one batch, whatever their sizes. Checked are: the model loads; every
+    signature answers what it says, one value for each that was sent; each mask is a PNG as large as
+    its picture with known classes; the file that is no picture gets an error and fails no other;
+    the masks are those that the evaluation has judged; REST answers as gRPC; latency, memory and
+    its growth stay within the limits.
 
     Args:
         model: folder of the SavedModel; of one in a store, a copy on this machine is loaded.
         examples: serialized records.
         num_classes: the number of classes that a mask may hold.
-        timeout_seconds: for loading and answering together.
-
-    Returns:
-        What was measured: `pictures`, `sizes`.
+        options: the limits.
+        program: TensorFlow Serving; None for the stand-in.
 
     Raises:
         ServingError: naming what was expected and what came.
     """
-    parsed = [tf.train.Example.FromString(example).features.feature for example in examples]
+    parsed = [protos.Example.FromString(example).features.feature for example in examples]
     pictures = [features[records.IMAGE].bytes_list.value[0] for features in parsed]
-    served, evaluated, sliced = _ask(
-        model,
-        [
-            (signatures.SERVING, signatures.IMAGE_BYTES, [*pictures, _NOT_A_PICTURE]),
-            (signatures.EVALUATE, signatures.EXAMPLES, examples),
-            (signatures.SLICES, signatures.EXAMPLES, examples),
-        ],
-        timeout_seconds,
+    labels = [_label(features[records.LABEL].bytes_list.value[0]) for features in parsed]
+    with _server(model, program) as server:
+        server.wait_until_available(options.timeout_seconds)
+        with _blaming(server, model):
+            by_grpc, by_rest = (
+                Client(address, _NAME, timeout=options.timeout_seconds)
+                for address in (server.grpc_address, server.rest_address)
+            )
+            answers = load.ask_all(
+                by_grpc, _signatures(server), [*pictures, _NOT_A_PICTURE], examples
+            )
+            masks = _check_masks(answers[signatures.SERVING], labels, num_classes)
+            _check_parity(answers[signatures.EVALUATE], labels, masks, num_classes)
+            _check_rest(by_rest, pictures[0], answers[signatures.SERVING][signatures.MASK_BYTES][0])
+            measured = load.measure(by_grpc, server.process.pid, pictures[0], options)
+    return Measured(
+        pictures=len(pictures),
+        sizes=sorted({(mask.shape[1], mask.shape[0]) for mask in masks}),
+        signatures=sorted(answers),
+        load=measured,
     )
-    masks = [base64.b64decode(value) for value in served[signatures.MASK_BYTES]["values"]]
-    errors = [base64.b64decode(value) for value in served[signatures.ERROR]["values"]]
-    if masks[-1] or not errors[-1]:
+
+
+@contextlib.contextmanager
+def _server(model: str, program: str | None) -> Iterator[launch.Server]:
+    """A server of this model alone, in a folder of versions."""
+    with tempfile.TemporaryDirectory() as folder:
+        base_path = os.path.join(folder, _NAME)
+        os.mkdir(base_path)
+        version = os.path.join(base_path, "1")
+        if paths.is_remote(model):
+            paths.copy_tree(model, version)
+        else:
+            os.symlink(os.path.abspath(model), version)
+        log = Path(folder, "log.txt")
+        with launch.running(base_path, _NAME, program=program, log=log, retries=0) as server:
+            yield server
+
+
+def _signatures(server: launch.Server) -> load.Signatures:
+    metadata = server.get("/metadata")["metadata"]
+    return metadata["signature_def"]["signature_def"]
+
+
+@contextlib.contextmanager
+def _blaming(server: launch.Server, model: str) -> Iterator[None]:
+    """Says which model has not answered, and whether the server has ended over it."""
+    try:
+        yield
+    except AnswerError as error:
+        code = server.process.poll()
+        ended = "" if code is None else f" and the server ended with status {code}"
+        raise ServingError(
+            f"expected {model} to answer in a server's process; got: {error}{ended}; to fix, see "
+            "the export in components/serving/signatures.py"
+        ) from error
+
+
+def _label(file: bytes) -> np.ndarray:
+    """Class ids of a label's PNG, upright; a palette's are its numbers."""
+    return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(file))))
+
+
+def _check_masks(
+    served: Mapping[str, np.ndarray], labels: Sequence[np.ndarray], num_classes: int
+) -> list[np.ndarray]:
+    """The masks, uint8 `[height, width]`, each as large as the label of its picture."""
+    *masks, none = served[signatures.MASK_BYTES]
+    *errors, problem = served[signatures.ERROR]
+    if none or not problem:
         raise ServingError(
             "expected an error and no mask for a file that is no picture; got "
-            f"a mask of {texts.counted(len(masks[-1]), 'byte')} and the error {errors[-1]!r}; "
+            f"a mask of {texts.counted(len(none), 'byte')} and the error {problem!r}; "
             "to fix, see the serving signature"
         )
-    sizes = []
-    for picture, mask, error in zip(pictures, masks[:-1], errors[:-1], strict=True):
+    found = []
+    for mask, error, label in zip(masks, errors, labels, strict=True):
         if error:
             raise ServingError(f"expected a mask for a picture of the data; got {error.decode()}")
-        sizes.append(_check_mask(picture, mask, num_classes))
-    matrices = np.reshape(
-        evaluated[signatures.CONFUSION_MATRIX]["values"], [len(examples), num_classes, num_classes]
-    )
-    # A single picture may have none: masks of nothing can be accepted at the data gate.
-    if not matrices.any():
+        try:
+            ids = np.asarray(Image.open(io.BytesIO(mask)))
+        except OSError as damage:
+            raise ServingError(f"expected a PNG as a mask; got {mask[:20]!r}: {damage}") from damage
+        if ids.shape != label.shape or ids.dtype != np.uint8:
+            raise ServingError(
+                f"expected a grey mask of height and width {label.shape}; got {ids.shape} of "
+                f"{ids.dtype}"
+            )
+        if ids.max() >= num_classes:
+            raise ServingError(f"expected classes 0-{num_classes - 1} in a mask; got {ids.max()}")
+        found.append(ids)
+    return found
+
+
+def _check_parity(
+    evaluated: Mapping[str, np.ndarray],
+    labels: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray],
+    num_classes: int,
+) -> None:
+    """Refuses masks that are not those that the evaluation has counted."""
+    judged = evaluated[signatures.CONFUSION_MATRIX].sum(axis=0).reshape(num_classes, num_classes)
+    served = np.zeros_like(judged)
+    for label, mask in zip(labels, masks, strict=True):
+        known = label < num_classes
+        pairs = num_classes * label[known].astype(np.int64) + mask[known]
+        served += np.bincount(pairs, minlength=num_classes**2).reshape(judged.shape)
+    # A single picture may have no labels: masks of nothing can be accepted at the data gate.
+    if not judged.any() or not served.any():
         raise ServingError(
-            f"expected labelled pixels in {texts.counted(len(examples), 'picture')} from the "
+            f"expected labelled pixels in {texts.counted(len(labels), 'picture')} from the "
             "evaluation signature; got confusion matrices of zeros; to fix, see that signature"
         )
-    if any(len(output["values"]) != len(examples) for output in sliced.values()):
+    same = judged.sum() == served.sum()
+    other = np.abs(judged / judged.sum() - served / served.sum()).sum() / 2
+    if other > (_SAME_PIXELS if same else _OTHER_SIZES):
         raise ServingError(
-            f"expected {texts.counted(len(examples), 'value')} of every slice; got {sliced}"
+            f"expected masks with the classes that the evaluation has judged; got "
+            f"{texts.percent(other, 1)} of the labelled pixels in others; to fix, see that both "
+            "signatures go through the same network and the same enlargement"
         )
-    return {"pictures": len(pictures), "sizes": sorted(set(sizes))}
 
 
-def _ask(model: str, requests: list[tuple[str, str, list[bytes]]], timeout: int) -> list[dict]:
-    """The replies of a fresh process to `(signature, input, values)` requests."""
-    with tempfile.TemporaryDirectory() as folder:
-        local = model
-        if paths.is_remote(model):
-            local = os.path.join(folder, "model")
-            paths.copy_tree(model, local)
-        sent, received = Path(folder, "requests.json"), Path(folder, "replies.json")
-        sent.write_text(
-            json.dumps(
-                [
-                    {
-                        "signature": signature,
-                        "input": name,
-                        "values": [base64.b64encode(value).decode() for value in values],
-                    }
-                    for signature, name, values in requests
-                ]
-            )
-        )
-        try:
-            done = subprocess.run(
-                [sys.executable, str(_PROBE), local, str(sent), str(received)],
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ServingError(
-                f"expected the model to load and answer within {timeout} s; got no answer; "
-                "to fix, raise serving.timeout_seconds or see why it hangs"
-            ) from error
-        if done.returncode:
-            reason = next(
-                (line for line in reversed(done.stderr.splitlines()) if "Error" in line),
-                done.stderr.strip()[-500:] or f"exit status {done.returncode}",
-            )
-            raise ServingError(
-                f"expected {model} to load and answer in a fresh process; got {reason}; "
-                "to fix, see the export in components/serving/signatures.py"
-            )
-        return json.loads(received.read_text())
-
-
-def _check_mask(picture: bytes, mask: bytes, num_classes: int) -> tuple[int, int]:
-    """Width and height of the mask, which are those of the picture."""
-    ids = np.asarray(Image.open(io.BytesIO(mask)))
-    size = tuple(decode_image(picture, DEFAULT).pixels.shape[:2])
-    if ids.shape != size:
-        raise ServingError(f"expected a mask of height and width {size}; got {ids.shape}")
-    if ids.max() >= num_classes:
-        raise ServingError(f"expected classes 0-{num_classes - 1} in a mask; got {ids.max()}")
-    return size[1], size[0]
+def _check_rest(client: Client, picture: bytes, mask: bytes) -> None:
+    """Refuses another answer than that of gRPC."""
+    (answer,) = client.segment([picture])
+    one, other = (np.asarray(Image.open(io.BytesIO(png))) for png in (answer.mask, mask))
+    # A batch of one may be computed in another order than one of many.
+    if one.shape != other.shape or (one != other).mean() > _SAME_PIXELS:
+        raise ServingError("expected the same mask by REST and by gRPC; got another one")

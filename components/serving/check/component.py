@@ -7,9 +7,11 @@ from absl import logging
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import texts, tfx
+from components import runtime, texts, tfx
 from components.examples import first_records
 from components.serving.check.checks import check_serving
+from components.serving.check.options import ServingOptions
+from components.serving.server import launch
 
 
 @tfx.dsl.components.component
@@ -19,26 +21,35 @@ def ServingCheck(
     blessing: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.InfraBlessing],
     split: tfx.dsl.components.Parameter[str],
     num_classes: tfx.dsl.components.Parameter[int],
-    requests: tfx.dsl.components.Parameter[int],
-    timeout_seconds: tfx.dsl.components.Parameter[int],
+    options: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
-    """Blesses a model that loads in a fresh process and answers `requests` records of `split`.
+    """Blesses a model that a server answers records of `split` with, as `options` (JSON) ask for.
 
     Raises:
-        ServingError: the model does not load or answers wrongly.
+        ServingError: the model does not load, or answers wrongly, slowly or greedily.
     """
     del source_fingerprint  # part of the cache key only
+    asked = ServingOptions.from_json(options)
+    program = launch.find_program(runtime.current().serving_program)
     measured = check_serving(
         path_utils.serving_model_path(model.uri),
-        first_records(artifact_utils.get_split_uri([examples], split), requests),
+        first_records(artifact_utils.get_split_uri([examples], split), asked.requests),
         num_classes,
-        timeout_seconds,
+        asked,
+        program,
     )
     logging.info(
-        "The model serves: %s of %s in one batch",
-        texts.counted(measured["pictures"], "picture"),
-        texts.counted(len(measured["sizes"]), "size"),
+        "The model serves, by %s: %s of %s in one batch, %s; %.3f s a picture, %.0f MB at most, "
+        "%.0f MB more after %s",
+        program or "the stand-in for TensorFlow Serving",
+        texts.counted(measured.pictures, "picture"),
+        texts.counted(len(measured.sizes), "size"),
+        texts.counted(len(measured.signatures), "signature"),
+        measured.load.latency_seconds,
+        measured.load.memory_mb,
+        measured.load.growth_mb,
+        texts.counted(asked.requests, "request"),
     )
     # The names that TFX's Pusher reads, see tfx/components/infra_validator/executor.py.
     blessing.set_int_custom_property("blessed", 1)

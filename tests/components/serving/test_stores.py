@@ -21,6 +21,7 @@ from components.initial_weights.component import InitialWeights
 from components.report.component import Report
 from components.runtime import Runtime
 from components.serving.check.component import ServingCheck
+from components.serving.check.options import ServingOptions
 from components.storage import paths
 from components.trainer import history
 from tests.components.serving.conftest import CLASSES, CROP, DESCRIPTION, NETWORK
@@ -99,19 +100,19 @@ def test_initial_weights(artifact, exported_model, tmp_path):
     assert paths.exists(paths.join(folder, "model.ckpt.index"))
 
 
-def test_serving_check(artifact, stored_model, records):
+def test_serving_check(artifact, stored_model, records, tmp_path):
     blessing = artifact(types.InfraBlessing, "blessing")
-    run(
-        ServingCheck,
-        model=stored_model,
-        examples=records,
-        blessing=blessing,
-        split="val",
-        num_classes=CLASSES,
-        requests=3,
-        timeout_seconds=120,
-        source_fingerprint="",
-    )
+    with Runtime(served="", training_states=str(tmp_path), beam_options={}).handed_on():
+        run(
+            ServingCheck,
+            model=stored_model,
+            examples=records,
+            blessing=blessing,
+            split="val",
+            num_classes=CLASSES,
+            options=ServingOptions(requests=3).to_json(),
+            source_fingerprint="",
+        )
     assert paths.list_folder(blessing.uri) == ["INFRA_BLESSED"]
 
 

@@ -1,4 +1,4 @@
-"""The exported model in TensorFlow's own loader, in a process that knows nothing of the project."""
+"""The serving check with models that are exported, one of them as people usually do it."""
 
 import io
 import subprocess
@@ -12,11 +12,26 @@ from PIL import Image
 from components.dataset.records import IMAGE
 from components.errors import ServingError
 from components.serving import signatures
-from components.serving.check import checks
+from components.serving.check import checks, load
+from components.serving.check.options import ServingOptions
 from components.transform import preprocessing
 from tests.components.serving.conftest import CLASSES, IGNORE
 
 pytestmark = pytest.mark.slow
+
+OPTIONS = ServingOptions(requests=4, timeout_seconds=120)
+
+
+@pytest.fixture(scope="module")
+def serialized(examples) -> list[bytes]:
+    return [example.serialize() for example in examples]
+
+
+def check(model: str, serialized: list[bytes], **options) -> checks.Measured:
+    return checks.check_serving(model, serialized, CLASSES, OPTIONS.replace(**options))
+
+
+# === What serves ===
 
 
 def expected_masks(model, transform_output, examples) -> list[np.ndarray]:
@@ -32,14 +47,14 @@ def expected_masks(model, transform_output, examples) -> list[np.ndarray]:
 
 
 def test_one_batch_of_three_sizes_equals_the_keras_model(
-    exported_model, model, transform_output, examples
+    exported_model, model, transform_output, examples, serialized
 ):
-    (reply,) = checks._ask(
-        exported_model,
-        [(signatures.SERVING, signatures.IMAGE_BYTES, [e.image for e in examples])],
-        timeout=120,
-    )
-    masks = [checks.base64.b64decode(m) for m in reply[signatures.MASK_BYTES]["values"]]
+    pictures = [example.image for example in examples]
+    with checks._server(exported_model, None) as server:
+        server.wait_until_available(120)
+        client = checks.Client(server.grpc_address, server.model)
+        answers = load.ask_all(client, checks._signatures(server), pictures, serialized)
+    masks = answers[signatures.SERVING][signatures.MASK_BYTES]
     for mask, expected in zip(
         masks, expected_masks(model, transform_output, examples), strict=True
     ):
@@ -49,10 +64,12 @@ def test_one_batch_of_three_sizes_equals_the_keras_model(
         assert (found == expected).mean() > 0.999
 
 
-def test_the_check_passes_a_good_model(exported_model, examples):
-    serialized = [example.serialize() for example in examples]
-    measured = checks.check_serving(exported_model, serialized, CLASSES, timeout_seconds=120)
-    assert measured == {"pictures": 3, "sizes": [(33, 65), (50, 40), (130, 90)]}
+def test_the_check_passes_a_good_model(exported_model, serialized):
+    measured = check(exported_model, serialized)
+    assert measured.pictures == 3 and measured.sizes == [(33, 65), (50, 40), (130, 90)]
+    assert measured.signatures == ["evaluate", "serving_default", "slices"]
+    assert 0 < measured.load.latency_seconds < OPTIONS.max_latency_seconds
+    assert 100 < measured.load.memory_mb < OPTIONS.max_memory_mb
 
 
 def test_saved_model_cli_runs_it(exported_model, examples, tmp_path):
@@ -69,7 +86,10 @@ def test_saved_model_cli_runs_it(exported_model, examples, tmp_path):
     assert sizes == [(e.width, e.height) for e in examples]
 
 
-def test_the_usual_keras_export_is_refused(model, transform_output, examples, tmp_path):
+# === What does not ===
+
+
+def test_the_usual_keras_export_is_refused(model, transform_output, serialized, tmp_path):
     """It loads with `tf.saved_model.load` and would have been pushed by every Python check."""
 
     class Usual(signatures.ServedModel):
@@ -80,13 +100,5 @@ def test_the_usual_keras_export_is_refused(model, transform_output, examples, tm
 
     signatures.export(Usual(), str(tmp_path / "usual"), {})
     tf.saved_model.load(str(tmp_path / "usual"))
-    with pytest.raises(
-        ServingError, match=r"expected .*usual to load and answer in a fresh process"
-    ):
-        serialized = [example.serialize() for example in examples]
-        checks.check_serving(str(tmp_path / "usual"), serialized, CLASSES, timeout_seconds=120)
-
-
-def test_a_folder_without_a_model_is_refused(examples, tmp_path):
-    with pytest.raises(ServingError, match="SavedModel"):
-        checks.check_serving(str(tmp_path), [examples[0].serialize()], CLASSES, timeout_seconds=120)
+    with pytest.raises(ServingError, match=r"expected .*usual to answer in a server's process; "):
+        check(str(tmp_path / "usual"), serialized)

@@ -1,0 +1,154 @@
+"""Models with one fault each, which the serving check has to find.
+
+They are small ones; what the check makes of a network is tested beside.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.errors import ServingError
+from components.serving import signatures
+from components.serving.check import checks
+from components.serving.check.options import ServingOptions
+from tests.components.serving.conftest import CLASSES
+from tests.components.serving.small_model import Right, save
+
+
+class Shuffled(Right):
+    def pixels(self, ids):
+        return (ids + 1) % CLASSES
+
+
+class UnknownClass(Right):
+    def pixels(self, ids):
+        return ids + CLASSES
+
+
+class WrongSize(Right):
+    def pixels(self, ids):
+        return ids[1:]
+
+
+class InColours(Right):
+    def pixels(self, ids):
+        return tf.tile(ids, [1, 1, 3])
+
+
+class NoPng(Right):
+    def answers(self, masks, errors):
+        return tf.where(masks == "", "", "mask"), errors
+
+
+class MaskOfNothing(Right):
+    def answers(self, masks, errors):
+        return masks, tf.fill(tf.shape(errors), "")
+
+
+class RefusingAll(Right):
+    def answers(self, masks, errors):
+        return tf.fill(tf.shape(errors), ""), tf.fill(tf.shape(errors), "too large")
+
+
+class OneAnswerForAll(Right):
+    def answers(self, masks, errors):
+        return masks[:1], errors[:1]
+
+
+class FailingOnOne(Right):
+    """One bad file fails its batch."""
+
+    def answers(self, masks, errors):
+        with tf.control_dependencies([tf.debugging.assert_equal(errors, "")]):
+            return tf.identity(masks), errors
+
+
+class AnotherAlone(Right):
+    """Pictures that come alone get another mask than in a batch."""
+
+    def answers(self, masks, errors):
+        black = tf.io.encode_png(tf.zeros([40, 50, 1], tf.uint8))
+        return tf.where(tf.size(masks) == 1, tf.fill(tf.shape(masks), black), masks), errors
+
+
+class Leaking(Right):
+    """Keeps 20 MB of every request."""
+
+    def answers(self, masks, errors):
+        kept = self.kept.assign(tf.concat([self.kept, tf.ones([5_000_000])], 0))
+        with tf.control_dependencies([kept]):
+            return tf.identity(masks), errors
+
+
+class Slow(Right):
+    """Computes for long what nobody asked for."""
+
+    def answers(self, masks, errors):
+        matrix = tf.random.uniform([700, 700])
+        for _ in tf.range(50):
+            matrix = tf.linalg.l2_normalize(matrix @ matrix)
+        with tf.control_dependencies([tf.debugging.assert_all_finite(matrix, "")]):
+            return tf.identity(masks), errors
+
+
+def check(model: str, examples, **options) -> checks.Measured:
+    serialized = [example.serialize() for example in examples]
+    asked = ServingOptions(requests=4, timeout_seconds=120).replace(**options)
+    return checks.check_serving(model, serialized, CLASSES, asked)
+
+
+def test_without_a_fault_it_serves(examples, tmp_path):
+    pixels = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
+    tensors = tf.function(lambda images: {"first": images[:, 0, 0]}, [pixels])
+    measured = check(save(Right(), tmp_path / "model", tensors=tensors), examples)
+    assert measured.signatures == ["evaluate", "serving_default", "tensors"]
+    assert measured.load.growth_mb < 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "limits"),
+    [
+        (Shuffled, "masks with the classes that the evaluation has judged; got .* % of the", {}),
+        (UnknownClass, "expected classes 0-6 in a mask; got", {}),
+        (WrongSize, r"mask of height and width \(40, 50\); got \(39, 50\)", {}),
+        (InColours, r"grey mask .* \(40, 50\); got \(40, 50, 3\)", {}),
+        (NoPng, "expected a PNG as a mask; got b'mask'", {}),
+        (MaskOfNothing, "expected an error and no mask for a file that is no picture", {}),
+        (RefusingAll, "expected a mask for a picture of the data; got too large", {}),
+        (OneAnswerForAll, r"as object of shape \[-1\] for 4 inputs; got .* shape \[1\]", {}),
+        (FailingOnOne, r"model to answer in a server's process; got: .*INVALID_ARGUMENT", {}),
+        (AnotherAlone, "expected the same mask by REST and by gRPC", {}),
+        (Leaking, r"growth of memory within 40 MB, by serving\.max_growth", {"max_growth_mb": 40}),
+        (Slow, r"an answer within 0\.2 s, by serving\.max_l", {"max_latency_seconds": 0.2}),
+        (Right, r"memory within 200 MB, by serving\.max_memory_mb", {"max_memory_mb": 200}),
+    ],
+)
+def test_one_fault_is_enough(kind, message, limits, examples, tmp_path):
+    with pytest.raises(ServingError, match=f"(?s){message}"):
+        check(save(kind(), tmp_path / "model"), examples, **limits)
+
+
+def test_an_input_that_the_check_does_not_know_is_said(examples, tmp_path):
+    other = tf.function(lambda x: {"y": x}, [tf.TensorSpec([None], tf.float32, name="x")])
+    with pytest.raises(ServingError, match=r"inputs of other that are .*; got x, DT_FLOAT"):
+        check(save(Right(), tmp_path, other=other), examples)
+
+
+def test_a_signature_that_is_missing_is_said(examples, tmp_path):
+    model = Right()
+    tf.saved_model.save(model, str(tmp_path), {signatures.SERVING: model.serve})
+    with pytest.raises(ServingError, match=r"expected the signatures .*; got serving_default; to"):
+        check(str(tmp_path), examples)
+
+
+def test_a_folder_without_a_model_is_refused(examples, tmp_path):
+    with pytest.raises(ServingError, match="expected candidate to load; got Could not find Saved"):
+        check(str(tmp_path), examples)
+
+
+def test_labels_of_a_palette_are_its_numbers():
+    image = checks.Image.fromarray(np.array([[3, 255]], np.uint8))
+    image.putpalette(np.random.default_rng(1).bytes(768))
+    file = checks.io.BytesIO()
+    image.save(file, "PNG")
+    assert checks._label(file.getvalue()).tolist() == [[3, 255]]
