@@ -1,4 +1,4 @@
-"""A search that nobody asked for leaves no trace in the graph, nor in any cache key."""
+"""What is in no cache key: a search that nobody asked for, and what decides only of drift."""
 
 import pytest
 from tfx.dsl.compiler import compiler
@@ -12,12 +12,13 @@ DATASET = "sample"
 SEARCH = TunerOptions(trials=2, space={"training.momentum": {"min": 0.5, "max": 0.9}})
 
 
-def nodes(tuner: TunerOptions) -> dict:
-    """The compiled steps by name."""
+def nodes(tuner: TunerOptions, **gate) -> dict:
+    """The compiled steps by name, with these options of the data gate."""
     inputs = Inputs(
         dataset=schemas.load(DATASET), schema=schemas.schema_text(DATASET), records="/records"
     )
-    config = recipes.get(DATASET).replace(tuner=tuner)
+    config = recipes.get(DATASET)
+    config = config.replace(tuner=tuner, gate=config.gate.replace(**gate))
     pipeline = create_pipeline(config, inputs, pipeline_root="/runs")
     compiled = compiler.Compiler().compile(pipeline)
     return {node.pipeline_node.node_info.id: node.pipeline_node for node in compiled.nodes}
@@ -57,3 +58,9 @@ def test_a_search_changes_no_parameter_but_the_one_of_what_made_the_model(plain)
 def test_every_option_of_a_search_is_in_its_cache_key(change):
     before, after = nodes(SEARCH), nodes(SEARCH.replace(**change))
     assert before["Tuner"].parameters != after["Tuner"].parameters
+
+
+@pytest.mark.parametrize("change", [{"on_drift": "stop"}, {"max_class_distance": 0.9}])
+def test_what_drift_is_judged_by_changes_no_step_but_the_one_that_judges(plain, change):
+    changed = nodes(TunerOptions(), **change)
+    assert [name for name in plain if changed[name] != plain[name]] == ["DriftGate"]
