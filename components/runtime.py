@@ -65,6 +65,9 @@ def current() -> Runtime:
 class BeamOptions:
     """Mixed into an executor of TFX's that runs on Beam: it takes its options from the runtime.
 
+    TFX itself would pack its own sources for the workers at every start of a step, which takes
+    seconds; the workers of any engine need this project, and with it TFX, installed.
+
     Attributes:
         STEP: the name of the step, see `Runtime.beam_options`.
     """
@@ -73,5 +76,14 @@ class BeamOptions:
 
     def __init__(self, context=None):
         if context is not None:
-            context.beam_pipeline_args = list(current().beam_options[self.STEP])
+            options = list(current().beam_options[self.STEP])
+            context.beam_pipeline_args = []
+            context.make_beam_pipeline_fn = lambda: _beam_pipeline(options)
         super().__init__(context)
+
+
+def _beam_pipeline(options: list[str]):
+    # Imported here: most of what reads the runtime runs nothing on Beam.
+    import apache_beam
+
+    return apache_beam.Pipeline(argv=options)

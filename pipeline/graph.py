@@ -128,7 +128,7 @@ def create_pipeline(
         examples=examples,
         anomalies=example_validator.outputs["anomalies"],
         dataset=description,
-        options=config.gate.model_dump_json(),
+        accept=json.dumps(config.gate.accept),
         max_pixels=config.data.max_pixels,
         max_bytes=config.data.max_bytes,
         source_fingerprint=source_fingerprint("components.data_gate"),

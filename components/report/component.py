@@ -25,6 +25,7 @@ from components.serving import signatures
 from components.storage import paths
 from components.trainer import history
 from models import metrics
+from models.confusion import confusion_matrix
 
 
 @tfx.dsl.components.component
@@ -49,7 +50,7 @@ def Report(
     shown = _predict(
         path_utils.serving_model_path(model.uri),
         first_records(artifact_utils.get_split_uri([examples], split), pictures),
-        description.num_classes,
+        description,
     )
     html = render_page(
         description,
@@ -65,39 +66,48 @@ def Report(
     paths.write_bytes(paths.join(page.uri, "predictions.png"), sheet.getvalue())
 
 
-def _predict(model: str, examples: list[bytes], num_classes: int) -> list[Picture]:
-    """Asks the exported model for the masks and the matrices of serialized records."""
-    # The object that holds the signatures must live as long as they are called.
-    loaded = tf.saved_model.load(model)
+def _predict(model: str, examples: list[bytes], dataset: schemas.Dataset) -> list[Picture]:
+    """Asks the exported model for the masks of serialized records, and compares them."""
     parsed = [tf.train.Example.FromString(example).features.feature for example in examples]
 
     def first(features, key: str) -> bytes:
         return features[key].bytes_list.value[0]
 
     images = [first(features, records.IMAGE) for features in parsed]
-    masks = loaded.signatures[signatures.SERVING](tf.constant(images))[signatures.MASK_BYTES]
-    matrices = loaded.signatures[signatures.EVALUATE](tf.constant(examples))[
-        signatures.CONFUSION_MATRIX
-    ].numpy()
-    return [
-        Picture(
-            name=first(features, records.FILENAME).decode(),
-            image=_upright(image),
-            truth_HW=decode_label(first(features, records.LABEL), DEFAULT).pixels[..., 0].numpy(),
-            prediction_HW=_ids(mask),
-            mean_iou=metrics.mean_iou(matrix.reshape(num_classes, num_classes)),
+    shown = []
+    for features, image, mask in zip(parsed, images, _masks(model, images), strict=True):
+        truth_HW = decode_label(first(features, records.LABEL), DEFAULT).pixels[..., 0].numpy()
+        prediction_HW = np.asarray(Image.open(io.BytesIO(mask)))
+        matrix_1CC, _ = confusion_matrix(
+            truth_HW[None], prediction_HW[None], dataset.num_classes, dataset.ignore_label
         )
-        for features, image, mask, matrix in zip(
-            parsed, images, masks.numpy(), matrices, strict=True
+        shown.append(
+            Picture(
+                name=first(features, records.FILENAME).decode(),
+                image=_upright(image),
+                truth_HW=truth_HW,
+                prediction_HW=prediction_HW,
+                mean_iou=metrics.mean_iou(np.asarray(matrix_1CC)[0]),
+            )
         )
-    ]
+    return shown
+
+
+def _masks(model: str, images: list[bytes]) -> list[bytes]:
+    """PNG files of what the model says of a few pictures' files."""
+    # TensorFlow would take longer to make the graph faster than these pictures take without.
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        # The object that holds the signatures must live as long as they are called.
+        loaded = tf.saved_model.load(model)
+        answer = loaded.signatures[signatures.SERVING](tf.constant(images))
+        return list(answer[signatures.MASK_BYTES].numpy())
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False} | before)
 
 
 def _upright(image: bytes) -> bytes:
     """The picture's file, written anew where it does not lie upright."""
     pixels, _, orientation = decode_image(image, DEFAULT)
     return image if orientation == UPRIGHT else encode(Image.fromarray(pixels.numpy()), "PNG")
-
-
-def _ids(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)))

@@ -15,8 +15,8 @@ from components.artifacts import DataReport
 from components.data_gate import report
 from components.dataset.limits import Limits
 from components.storage import paths
-from components.transform.graph import write_graph
 from components.transform.statistics import training_statistics, write_statistics
+from components.transform.writing import write_graph
 
 
 @tfx.dsl.components.component

@@ -11,8 +11,8 @@ from tensorflow_transform.tf_metadata import schema_utils
 from components.data_gate.checks import check_record
 from components.dataset.examination.measures import NOTHING
 from components.dataset.records import HEIGHT, IMAGE, LABEL, WIDTH, Record
-from components.transform.graph import write_graph
 from components.transform.statistics import training_statistics, write_statistics
+from components.transform.writing import write_graph
 
 
 def transform_graph(records: list[Record], config: dict, folder: Path) -> tft.TFTransformOutput:

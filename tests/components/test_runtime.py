@@ -68,3 +68,4 @@ def test_an_executor_takes_its_own_options_of_beam_in_place_of_the_runners(execu
     # This is how TFX's own executors make the pipelines that they run.
     found = made._make_beam_pipeline().options.get_all_options(drop_default=True)
     assert (found["runner"], found["direct_num_workers"]) == ("DirectRunner", 2)
+    assert "extra_packages" not in found

@@ -68,3 +68,9 @@ def test_every_option_of_a_search_is_in_its_cache_key(change):
 def test_how_a_model_is_pushed_decides_nothing_before(plain, change):
     pushed = nodes(TunerOptions(), push=PushOptions(**change))
     assert {name for name in plain if pushed[name] != plain[name]} == {"Pusher"}
+
+
+@pytest.mark.parametrize("change", [{"on_drift": "stop"}, {"max_class_distance": 0.9}])
+def test_what_drift_is_judged_by_changes_no_step_but_the_one_that_judges(plain, change):
+    changed = nodes(TunerOptions(), gate=recipes.get(DATASET).gate.replace(**change))
+    assert [name for name in plain if changed[name] != plain[name]] == ["DriftGate"]

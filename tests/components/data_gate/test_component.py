@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import itertools
+import json
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,7 +103,7 @@ def examine(folder: Path, files: Files, anomaly: str = "", **options) -> str:
             anomalies=anomalies,
             data_report=after,
             dataset=schemas.to_json(SAMPLE),
-            options=GateOptions(**options).model_dump_json(),
+            accept=json.dumps(GateOptions(**options).accept),
             max_pixels=MAX_PIXELS,
             max_bytes=MAX_BYTES,
             source_fingerprint="",

@@ -13,7 +13,7 @@ from components.dataset import records
 from components.dataset.decoding.image import DAMAGED, UNKNOWN, decode_image
 from components.dataset.limits import DEFAULT
 from components.transform import preprocessing
-from components.transform.graph import write_graph
+from components.transform.writing import write_graph
 
 CROP = 65
 CONFIG = {"canvas_size": CROP, "ignore_label": 255}
