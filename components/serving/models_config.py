@@ -93,12 +93,10 @@ def label(folder: str, number: int, name: str) -> None:
                 base_path=folder if paths.is_remote(folder) else f"{MOUNTED}/{model_name}",
                 model_platform="tensorflow",
             )
-        there = {int(os.path.basename(path)) for path in versions.numbered(folder)}
-        for known, at in list(model.version_labels.items()):
-            if (
-                at not in there
-            ):  # A label of a version that is gone keeps servers from every change.
-                del model.version_labels[known]
+        there = {int(os.path.basename(version)) for version in versions.numbered(folder)}
+        # A label of a version that is gone would keep servers from taking any change.
+        for gone in [known for known, at in model.version_labels.items() if at not in there]:
+            del model.version_labels[gone]
         stable = model.version_labels.get(STABLE)
         if name == STABLE or stable in (None, number):
             model.version_labels.clear()

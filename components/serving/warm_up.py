@@ -107,13 +107,27 @@ def replay(model: str, content: bytes) -> int:
 
 
 def smallest(examples: Sequence[bytes], count: int) -> list[bytes]:
-    """The smallest records: pictures are brought to one size, so they warm as well as large ones.
+    """The records of the smallest pictures: all are brought to one size, so these warm as well.
+
+    Those whose picture does not decode, which a data gate may be told to accept, would warm up
+    nothing and are passed over.
 
     Args:
         examples: serialized records.
         count: how many at most.
+
+    Raises:
+        ServingError: there is none.
     """
-    return sorted(examples, key=len)[:count]
+    fit = (e for e in sorted(examples, key=len) if not decode_image(_picture(e), DEFAULT).problem)
+    found = list(itertools.islice(fit, count))
+    if not found:
+        raise ServingError(
+            "expected pictures that decode to warm a server up; got none in "
+            f"{texts.counted(len(examples), 'record')}; to fix, give others, or warm nothing up "
+            "with push.warm_up_records=0"
+        )
+    return found
 
 
 def _served_signatures(model: str) -> _Signatures:

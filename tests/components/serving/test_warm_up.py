@@ -157,7 +157,12 @@ def test_the_file_stays_small(length, examples):
         warm_up.requests(length, [large], (8, 64))
 
 
-def test_the_smallest_records_are_taken(records):
-    assert warm_up.smallest(records, 2) == sorted(records, key=len)[:2]
-    assert warm_up.smallest(records, 9) == sorted(records, key=len)
-    assert warm_up.smallest([], 2) == []
+def test_the_smallest_pictures_that_decode_are_taken(examples, records):
+    broken = dataclasses.replace(examples[0], image=b"no picture").serialize()
+    assert len(broken) < min(map(len, records))
+    for count in (1, 2, 3, 9):
+        found = warm_up.smallest([*records, broken], count)
+        assert found == sorted(records, key=len)[:count]
+    for nothing in ([], [broken]):
+        with pytest.raises(ServingError, match=r"expected pictures that decode .*to fix"):
+            warm_up.smallest(nothing, 2)
