@@ -14,6 +14,7 @@ setup(
         "apache-beam>=2.61,<3",
         "google-crc32c>=1.1",
         "grimp>=3",
+        "grpcio>=1.60,<2",
         "h5py>=3",
         "jinja2>=3",
         "keras>=3.8,<4",
@@ -32,6 +33,7 @@ setup(
         "tensorflow>=2.16,<2.22",
         "tensorflow-metadata>=1.16,<1.22",
         "tensorflow-model-analysis>=0.47,<0.53",
+        "tensorflow-serving-api>=2.16,<2.22",
         "tensorflow-transform>=1.16,<1.22",
         "tfx>=1.16,<1.22",
         # Imported by others for us: TFX has no KubeflowV2DagRunner without kfp.
