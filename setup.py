@@ -14,6 +14,7 @@ setup(
         "apache-beam>=2.61,<3",
         "google-crc32c>=1.1",
         "grimp>=3",
+        "grpcio>=1.60,<2",
         "h5py>=3",
         "jinja2>=3",
         "keras>=3.8,<4",

@@ -19,6 +19,7 @@ PACKAGES = (
     "google.protobuf",
     "google_crc32c",
     "grimp",
+    "grpc",
     "h5py",
     "jinja2",
     "keras",
