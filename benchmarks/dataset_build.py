@@ -1,4 +1,4 @@
-"""How fast and in how much memory records are built, checked and transformed.
+"""How fast and in how much memory records are built and checked.
 
     python -m benchmarks.dataset_build --source VOCdevkit
 
@@ -31,7 +31,6 @@ from rich.table import Table
 import schemas
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
-_CROP = 513
 _WORKERS = (1, 2)
 
 
@@ -142,52 +141,11 @@ def _layout(folder: Path):
     return find_layout(schemas.load("pascal"), folder)
 
 
-def transform(folder: Path, output: Path, workers: int) -> Callable[[], None]:
-    """The full pass of Transform over all records."""
-    import apache_beam as beam
-    import tensorflow as tf
-    import tensorflow_transform.beam as tft_beam
-    from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
-
-    from components.dataset import records
-    from components.dataset.building.conversion import LOCAL_BEAM_ARGS
-    from components.transform import preprocessing
-
-    conversion(folder, output, 1)()
-    spec = {key: tf.io.FixedLenFeature([1], tf.string) for key in (records.IMAGE, records.LABEL)}
-    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
-    config = {"canvas_size": _CROP, "num_classes": 21, "ignore_label": 255}
-
-    def parse(serialized: bytes) -> dict:
-        features = tf.train.Example.FromString(serialized).features.feature
-        return {key: [features[key].bytes_list.value[0]] for key in spec}
-
-    def work() -> None:
-        options = beam.options.pipeline_options.PipelineOptions([*LOCAL_BEAM_ARGS])
-        with (
-            beam.Pipeline(options=options) as pipeline,
-            tft_beam.Context(temp_dir=str(output / "temp"), desired_batch_size=16),
-        ):
-            rows = (
-                pipeline
-                | beam.io.ReadFromTFRecord(str(output / "records" / "*.tfrecord"))
-                | beam.Map(parse)
-            )
-            _ = (
-                (rows, metadata)
-                | tft_beam.AnalyzeDataset(lambda x: preprocessing.preprocessing_fn(x, config))
-                | tft_beam.WriteTransformFn(str(output / "graph"))
-            )
-
-    return work
-
-
 _JOBS = {
     "decoding alone": decoding,
     "conversion": conversion,
     "checks": checks,
     "the gate's pass": gate,
-    "transform": transform,
 }
 
 
