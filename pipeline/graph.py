@@ -193,6 +193,7 @@ def create_pipeline(
         examples=examples,
         split=VAL,
         num_classes=dataset.num_classes,
+        ignore_label=dataset.ignore_label,
         options=config.serving.to_json(),
         # The stand-in runs in a process of its own, which no import shows.
         source_fingerprint="".join(

@@ -21,6 +21,7 @@ def ServingCheck(
     blessing: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.InfraBlessing],
     split: tfx.dsl.components.Parameter[str],
     num_classes: tfx.dsl.components.Parameter[int],
+    ignore_label: tfx.dsl.components.Parameter[int],
     options: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
@@ -36,6 +37,7 @@ def ServingCheck(
         path_utils.serving_model_path(model.uri),
         first_records(artifact_utils.get_split_uri([examples], split), asked.requests),
         num_classes,
+        ignore_label,
         asked,
         program,
     )

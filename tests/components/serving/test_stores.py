@@ -24,7 +24,7 @@ from components.serving.check.component import ServingCheck
 from components.serving.check.options import ServingOptions
 from components.storage import paths
 from components.trainer import history
-from tests.components.serving.conftest import CLASSES, CROP, DESCRIPTION, NETWORK
+from tests.components.serving.conftest import CLASSES, CROP, DESCRIPTION, IGNORE, NETWORK
 
 pytestmark = pytest.mark.slow
 types = tfx.types.standard_artifacts
@@ -110,6 +110,7 @@ def test_serving_check(artifact, stored_model, records, tmp_path):
             blessing=blessing,
             split="val",
             num_classes=CLASSES,
+            ignore_label=IGNORE,
             options=ServingOptions(requests=3).to_json(),
             source_fingerprint="",
         )

@@ -11,7 +11,7 @@ from components.errors import ServingError
 from components.serving import signatures
 from components.serving.check import checks
 from components.serving.check.options import ServingOptions
-from tests.components.serving.conftest import CLASSES
+from tests.components.serving.conftest import CLASSES, IGNORE
 from tests.components.serving.small_model import Right, save
 
 
@@ -94,7 +94,7 @@ class Slow(Right):
 def check(model: str, examples, **options) -> checks.Measured:
     serialized = [example.serialize() for example in examples]
     asked = ServingOptions(requests=4, timeout_seconds=120).replace(**options)
-    return checks.check_serving(model, serialized, CLASSES, asked)
+    return checks.check_serving(model, serialized, CLASSES, IGNORE, asked)
 
 
 def test_without_a_fault_it_serves(examples, tmp_path):
@@ -108,7 +108,7 @@ def test_without_a_fault_it_serves(examples, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "message", "limits"),
     [
-        (Shuffled, "masks with the classes that the evaluation has judged; got .* % of the", {}),
+        (Shuffled, "masks with the classes that the evaluation has judged; got .* % of a", {}),
         (UnknownClass, "expected classes 0-6 in a mask; got", {}),
         (WrongSize, r"mask of height and width \(40, 50\); got \(39, 50\)", {}),
         (InColours, r"grey mask .* \(40, 50\); got \(40, 50, 3\)", {}),
@@ -144,6 +144,17 @@ def test_a_signature_that_is_missing_is_said(examples, tmp_path):
 def test_a_folder_without_a_model_is_refused(examples, tmp_path):
     with pytest.raises(ServingError, match="expected candidate to load; got Could not find Saved"):
         check(str(tmp_path), examples)
+
+
+def test_pixels_of_an_ignored_class_are_not_compared():
+    """Of ADE20k's 151 numbers the first is no class, though it is among them."""
+    label, mask = np.array([[0, 1], [2, 0]]), np.array([[2, 1], [1, 0]], np.uint8)
+    judged = np.zeros((1, 9), np.int64)
+    judged[0, [4, 7]] = 1
+    evaluated = {signatures.CONFUSION_MATRIX: judged}
+    checks._check_parity(evaluated, [label], [mask], 3, ignore_label=0)
+    with pytest.raises(ServingError, match="classes that the evaluation has judged"):
+        checks._check_parity(evaluated, [label], [mask], 3, ignore_label=255)
 
 
 def test_labels_of_a_palette_are_its_numbers():
