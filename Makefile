@@ -2,23 +2,25 @@
 PYTHON ?= $(firstword $(shell for name in python3.11 python3.12 python3.13; do command -v $$name; done) python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# The tests on real pictures need a folder with VOCdevkit and checkpoints; that of the page's
-# JavaScript needs node.
+# The tests on real pictures need a folder with VOCdevkit and checkpoints.
 export DEEPLAB_TEST_DATA ?=
-MISSING := $(if $(DEEPLAB_TEST_DATA),nothing,real_data) or $(if $(shell command -v node),nothing,needs_more)
+WITHOUT_DATA := $(if $(DEEPLAB_TEST_DATA),,and not real_data)
 # Two processes: half of the time goes to imports, which use one core. A file's tests stay together.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: demo test test-fast lint lock setup clean
+.PHONY: demo test test-fast test-more lint lock setup clean
 
 demo: setup  ## sets up everything, then runs the pipeline on the embedded data
 	$(BIN)/python local_runner.py
 
 test: setup  ## sets up everything, then passes all tests, end-to-end runs included
-	$(PYTEST) -m "not ($(MISSING))"
+	$(PYTEST) -m "not needs_more $(WITHOUT_DATA)"
+
+test-more: setup  ## the tests that need a program which nothing here installs: node
+	$(BIN)/python -m pytest -m needs_more
 
 test-fast: setup  ## quick unit tests only
-	$(PYTEST) -m "not slow and not real_data"
+	$(PYTEST) -m "not slow and not real_data and not needs_more"
 
 lint: setup
 	$(BIN)/ruff check --no-cache . && $(BIN)/ruff format --check . && $(BIN)/lint-imports

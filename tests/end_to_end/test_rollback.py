@@ -3,14 +3,19 @@
 The tests stand in the order of one story and share its output folder.
 """
 
+import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from components import metadata
 from components.serving import models_config, succession, versions
+from components.serving.client import Client
+from components.serving.server import launch
 from tests.end_to_end.conftest import open_metadata
 
 pytestmark = pytest.mark.slow
@@ -75,10 +80,27 @@ def test_two_runs_push_two_versions(run, folder):
     assert succession.baseline_version(folder, "another") == second
 
 
-def test_back_to_the_first(verb, folder):
+def test_back_to_the_first_while_clients_ask(verb, folder, tmp_path):
     second, first = versions.versions(folder)
-    verb("rollback", "--reason", "a test")
-    copy = versions.newest_version(folder)
+    picture = tmp_path / "picture.jpg"
+    Image.new("RGB", (120, 80), "green").save(picture)
+
+    def served() -> list[str]:
+        """Of which versions the server answers, once a mask has come from it."""
+        (answer,) = Client(server.grpc_address, "deeplab").segment([picture.read_bytes()])
+        assert not answer.error
+        assert Image.open(io.BytesIO(answer.mask)).size == (120, 80)
+        states = server.get()["model_version_status"]
+        return [each["version"] for each in states if each["state"] == "AVAILABLE"]
+
+    with launch.running(folder, "deeplab", program=None, log=tmp_path / "log") as server:
+        server.wait_until_available(120)
+        assert served() == [Path(second).name]
+        verb("rollback", "--reason", "a test")
+        copy = versions.newest_version(folder)
+        give_up = time.monotonic() + 120
+        while served() != [Path(copy).name]:
+            assert time.monotonic() < give_up, server.last_words()
     assert versions.content(copy) == versions.content(first)
     number = Path(second).name
     (line,) = (line for line in verb("history").splitlines() if line.split()[:1] == [number])
