@@ -63,6 +63,17 @@ def test_a_picture_of_another_size_has_its_scores_enlarged(own, classes):
     assert_highest(found, tf.image.resize(whole, own).numpy())
 
 
+@pytest.mark.parametrize("own", [(375, 500), (1000, 1333)])
+def test_where_neighbours_agree_nothing_is_lost(own):
+    """Scores as a network's: large regions of one class, which are not enlarged, and borders."""
+    random = np.random.default_rng(0)
+    scores = tf.image.resize(5 * random.normal(size=(4, 4, 21)), (33, 33), "bicubic").numpy()
+    found = masks.class_ids(seen(scores, 513, (385, 513)), tf.constant(own)).numpy()
+    every = tf.image.resize(enlarged(scores, 513)[:385, :513], own).numpy()
+    assert len(np.unique(found)) > 5
+    assert np.mean(found == every.argmax(axis=-1)) > 0.9999
+
+
 def test_of_equal_scores_it_is_the_first():
     scores = np.zeros((2, 2, 5), np.float32)
     scores[..., [2, 4]] = 1.0
