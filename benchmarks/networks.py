@@ -11,6 +11,7 @@ ResNet-50; against KerasHub our DeepLab v3+, for its network has one 1x1 convolu
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -153,6 +154,7 @@ def measure(network: str, size: int, batch: int, steps: int) -> dict[str, float]
     if "KerasHub" in f"{network}, {_BASELINES[network]}":
         # KerasHub enlarges by whole factors, so that it takes multiples of the stride only.
         size = size // 32 * 32
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the pipeline, `components.settings`
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (batch, size, size, 3)).astype(np.float32)
     labels = random.integers(0, _CLASSES, (batch, size, size))

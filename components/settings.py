@@ -29,6 +29,15 @@ DROPPED = (
 """Variables that are taken away."""
 
 
+PREFERRED = {
+    # TensorFlow turns oneDNN on by itself for some processors only. Without it a dilated
+    # convolution has no gradient on a CPU, see `models.native`: on an AMD EPYC without AVX-512 the
+    # sample's network trained 1.5 times as fast with it.
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+}
+"""Variables that get a value where they have none."""
+
+
 def fix():
     """Sets what this process and its children have to agree on.
 
@@ -36,6 +45,8 @@ def fix():
         RuntimeError: Keras is imported already, on another backend.
     """
     os.environ.update(FIXED)
+    for name, value in PREFERRED.items():
+        os.environ.setdefault(name, value)
     for name in DROPPED:
         os.environ.pop(name, None)
     keras = sys.modules.get("keras")

@@ -95,3 +95,11 @@ def test_the_network_alone_leaves_the_choice_to_its_user(tmp_path):
         KERAS_BACKEND="jax",
     )
     assert done.stdout == "jax False\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"), [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")]
+)
+def test_onednn_is_on_unless_somebody_says_otherwise(tmp_path, variables, expected):
+    script = "import components, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    assert run(script, tmp_path, **variables).stdout == expected + "\n"

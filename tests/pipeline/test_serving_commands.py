@@ -220,7 +220,8 @@ def test_what_cannot_be_served_is_said(words, code, message, output, here):
     (here / "broken" / "1").mkdir(parents=True)
     (here / "broken" / "1" / "saved_model.pb").write_bytes(b"\xff")
     known = {"here": here, "output": output, "toml": here / "mine.toml", "broken": here / "broken"}
-    done = run("serve", *(word.format(**known) for word in words), "--rest-port", "0")
+    words = [word.format(**known) for word in words]
+    done = run("serve", "--port", "0", "--rest-port", "0", *words)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stdout
     assert message.format(**known) in done.stdout
 
