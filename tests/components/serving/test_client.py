@@ -144,8 +144,6 @@ def test_it_takes_no_tensorflow(server):  # noqa: F811
     code = f"""
 import sys
 from components.serving.client import Client
-
-pytestmark = pytest.mark.slow
 for address in {server.rest_address!r}, {server.grpc_address!r}:
     (answer,) = Client(address, "m").segment([b"a"])
     assert answer.mask == b"aa"

@@ -18,8 +18,6 @@ import json, os, shutil, signal, sys
 from components.serving import models_config, succession, versions
 from tests.components.serving.model_folders import push
 
-pytestmark = pytest.mark.slow
-
 def act(name, model, folder):
     if name == "push":
         version = push(model, folder, "new")

@@ -159,8 +159,6 @@ from components.serving.server.loader import SavedModel
 assert SavedModel({doubling!r}).signatures
 assert "tensorflow" not in sys.modules
 import tensorflow as tf
-
-pytestmark = pytest.mark.slow
 assert tf.saved_model.load({doubling!r}).signatures["scale"]
 """
     done = subprocess.run(
