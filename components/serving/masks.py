@@ -17,8 +17,7 @@ _PIXELS_OF_A_STRIP = 2**20
 _COLUMNS = 2**16
 """A strip is no wider: a picture of one row may have a hundred million."""
 _GRID = 64
-"""The mean confidence is of so many rows and columns, at most: the exponentials of all pixels would
-cost as much as a tenth of the network."""
+"""The mean confidence is of so many rows and columns, at most: those of all pixels cost time."""
 
 
 class Seen(NamedTuple):
