@@ -89,6 +89,26 @@ def all_steps(store: metadata_store.MetadataStore) -> list[Step]:
     return [_step(store, execution) for execution in store.get_executions()]
 
 
+def records_behind(store: metadata_store.MetadataStore, version: str) -> str | None:
+    """Folder of the records of the run that pushed a version; None where it is not known.
+
+    Args:
+        store: ML Metadata.
+        version: path of the version.
+    """
+    for artifact in reversed(_pushed_to(store, version)):
+        events = store.get_events_by_artifact_ids([artifact.id])
+        made = [e.execution_id for e in events if e.type == mlmd.Event.OUTPUT]
+        given = [
+            event.artifact_id
+            for event in store.get_events_by_execution_ids(made)
+            if event.type == mlmd.Event.INPUT and event.path.steps[0].key == "examples"
+        ]
+        for examples in store.get_artifacts_by_id(given):
+            return examples.uri
+    return None
+
+
 @contextlib.contextmanager
 def decision(
     store: metadata_store.MetadataStore,
@@ -154,16 +174,22 @@ def decision(
 
 def _pushed_artifact(store: metadata_store.MetadataStore, type_id: int, path: str) -> mlmd.Artifact:
     """The artifact of a version; a new one where this ML Metadata has not seen its push."""
+    found = _pushed_to(store, path)
+    if found:
+        return found[-1]
+    artifact = mlmd.Artifact(type_id=type_id, uri=path, state=mlmd.Artifact.LIVE)
+    _set(artifact, {"pushed_destination": path})
+    return artifact
+
+
+def _pushed_to(store: metadata_store.MetadataStore, path: str) -> list[mlmd.Artifact]:
+    """The artifacts that say of themselves that they lie there, the newest last."""
     found = [
         artifact
         for artifact in store.get_artifacts_by_type(_PUSHED)
         if artifact.custom_properties["pushed_destination"].string_value == path
     ]
-    if found:
-        return max(found, key=lambda artifact: artifact.id)
-    artifact = mlmd.Artifact(type_id=type_id, uri=path, state=mlmd.Artifact.LIVE)
-    _set(artifact, {"pushed_destination": path})
-    return artifact
+    return sorted(found, key=lambda artifact: artifact.id)
 
 
 def _event(kind: int, key: str) -> mlmd.Event:

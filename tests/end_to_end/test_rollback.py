@@ -107,6 +107,15 @@ def test_back_to_the_first_while_clients_ask(verb, folder, tmp_path):
     assert line.rstrip().endswith(f"replaced by {Path(copy).name}")
 
 
+def test_what_is_served_now_is_what_was_judged_to_the_last_pixel(verb, folder):
+    said = verb("parity")
+    assert "4 pictures" in said and "other pixels   0\nother counts   0\n" in said
+    (served, judged, pushed) = (line.split()[-1] for line in said.splitlines()[-3:])
+    known = versions.read_provenance(versions.newest_version(folder))
+    assert known.republished
+    assert served == judged == pushed == f"{known.mean_iou:.6f}"
+
+
 def test_what_was_replaced_is_not_pushed_again(run, folder):
     before = versions.versions(folder)
     done = run(B)
