@@ -5,6 +5,7 @@ more on a GPU. A server refuses a version for a single request that fails, or fo
 each is tried here against its signature before the version is pushed.
 """
 
+import concurrent.futures
 import contextlib
 import itertools
 import os
@@ -31,7 +32,12 @@ MAX_RECORDS = 1000
 MAX_BYTES = 64 * 2**20
 """Of the file: it lies in every version, and a server reads all of it before it answers."""
 
+_PIXELS = 64
+"""The sides of a picture that is sent as pixels: all are brought to one size, and few bytes do."""
+
 _Signatures = dict[str, meta_graph_pb2.SignatureDef]
+_Numbered = tuple[int, prediction_log_pb2.PredictionLog]
+"""A request, and its place in the file, from 1 on."""
 
 
 def requests(model: str, examples: Sequence[bytes], batch_sizes: Sequence[int]) -> bytes:
@@ -96,13 +102,24 @@ def replay(model: str, content: bytes) -> int:
         ServingError: the file is none that a server takes, or a request is answered by an error or
             by outputs of another batch; the first one is named.
     """
+    by_signature: dict[str, list[_Numbered]] = {}
     count = 0
+    for record in _parsed(content):
+        count += 1
+        if count > MAX_RECORDS:
+            raise _refused(count, f"at most {MAX_RECORDS} requests", "more")
+        name = record.predict_log.request.model_spec.signature_name
+        by_signature.setdefault(name, []).append((count, record))
     with _loaded(model) as (session, signatures):
-        for record in _parsed(content):
-            count += 1
-            if count > MAX_RECORDS:
-                raise _refused(count, f"at most {MAX_RECORDS} requests", "more")
-            _answer(session, signatures, count, record)
+        # At once: a session prepares each signature at its first request, which takes seconds.
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            refusals = pool.map(
+                lambda requests: _first_refusal(session, signatures, requests),
+                by_signature.values(),
+            )
+            first = min(filter(None, refusals), default=None, key=lambda refusal: refusal[0])
+    if first is not None:
+        raise first[1]
     return count
 
 
@@ -153,7 +170,7 @@ def _values(
         return np.array(turn if key == "examples" else [_picture(e) for e in turn], object)
     if dtype == tf.uint8 and rank == 4:
         # Of one size, as the input demands.
-        pixels = decode_image(_picture(turn[0]), DEFAULT).pixels.numpy()
+        pixels = decode_image(_picture(turn[0]), DEFAULT).pixels.numpy()[:_PIXELS, :_PIXELS]
         sides = [dim.size if dim.size > 0 else None for dim in tensor.tensor_shape.dim[1:3]]
         height, width = (want or got for want, got in zip(sides, pixels.shape[:2], strict=True))
         return np.resize(pixels, [1, height, width, 3]).repeat(size, 0)
@@ -189,6 +206,18 @@ def _parsed(content: bytes) -> Iterator[prediction_log_pb2.PredictionLog]:
                 f"expected TFRecords of PredictionLog to warm a server up; got {error}; to fix, "
                 "push the model again"
             ) from error
+
+
+def _first_refusal(
+    session: tf.compat.v1.Session, signatures: _Signatures, requests: Sequence[_Numbered]
+) -> tuple[int, ServingError] | None:
+    """The number of the first request that is not answered, and why; None where all are."""
+    for number, log in requests:
+        try:
+            _answer(session, signatures, number, log)
+        except ServingError as error:
+            return number, error
+    return None
 
 
 def _answer(
