@@ -106,7 +106,8 @@ def content(folder: str, added: Mapping[str, bytes] | None = None) -> str:
     digest = hashlib.sha256()
     for name in sorted((found | added.keys()) - SAYS_WHERE_FROM):
         data = added[name] if name in added else paths.read_bytes(paths.join(folder, name))
-        digest.update(f"/{name} {len(data)}\n".encode())
+        # Whoever reads a version must not trip over a name that is no text.
+        digest.update(f"/{name} {len(data)}\n".encode(errors="surrogateescape"))
         digest.update(data)
     return digest.hexdigest()
 

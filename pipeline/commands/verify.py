@@ -72,7 +72,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     if found.faults:
         more = f" and {len(found.faults) - 1} more" if found.faults[1:] else ""
         raise VerificationError(
-            f"expected version {os.path.basename(version)} as it was pushed; got one of which "
+            f"expected version {os.path.basename(version)} as it was pushed; got this: "
             f"{found.faults[0]}{more}; to fix, do not serve it: go back to one that holds, or push "
             "again"
         )

@@ -18,6 +18,7 @@ PRIVATE, PUBLIC = "signing.key", "signing.pub"
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 """Those that `model-signing` takes: NIST's P-256, P-384 and P-521."""
 
+_FROM_SIGNER = "give the file that whoever signs gives out"
 _MAKE = "make a pair with `python -m pipeline keys --to DIR`"
 # What `cryptography` raises for bytes that are no key, and for a password too many or too few.
 _NO_KEY = (ValueError, TypeError, UnsupportedAlgorithm)
@@ -92,12 +93,12 @@ def read_private(path: str, password: str | None) -> ec.EllipticCurvePrivateKey:
         ConfigError: there is none that versions can be signed with.
     """
     expected = f"a private key on {', '.join(_CURVES)} as PEM at {path}"
-    content = _read(path, expected)
+    content = _read(path, expected, _MAKE)
     try:
         key = serialization.load_pem_private_key(content, password.encode() if password else None)
     except _NO_KEY as error:
-        raise _refused(expected, error) from error
-    _require_curve(key, ec.EllipticCurvePrivateKey, expected)
+        raise _refused(expected, _said(error), _MAKE) from error
+    _require_curve(key, ec.EllipticCurvePrivateKey, expected, _MAKE)
     return key
 
 
@@ -108,12 +109,12 @@ def read_public(path: str) -> ec.EllipticCurvePublicKey:
         ConfigError: there is none that signatures can be checked with.
     """
     expected = f"a public key on {', '.join(_CURVES)} as PEM at {path}"
-    content = _read(path, expected)
+    content = _read(path, expected, _FROM_SIGNER)
     try:
         key = serialization.load_pem_public_key(content)
     except _NO_KEY as error:
-        raise _refused(expected, error) from error
-    _require_curve(key, ec.EllipticCurvePublicKey, expected)
+        raise _refused(expected, _said(error), _FROM_SIGNER) from error
+    _require_curve(key, ec.EllipticCurvePublicKey, expected, _FROM_SIGNER)
     return key
 
 
@@ -124,36 +125,34 @@ def read_certificates(path: str) -> list[x509.Certificate]:
         ConfigError: there are none.
     """
     expected = f"certificates as PEM at {path}"
-    content = _read(path, expected)
+    content = _read(path, expected, _FROM_SIGNER)
     try:
         return x509.load_pem_x509_certificates(content)
     except _NO_KEY as error:
-        raise ConfigError(
-            f"expected {expected}; got {_said(error)}; to fix, give the file of another"
-        ) from error
+        raise _refused(expected, _said(error), _FROM_SIGNER) from error
 
 
-def _read(path: str, expected: str) -> bytes:
+def _read(path: str, expected: str, fix: str) -> bytes:
     # A pipe would be waited for, a device never come to an end.
     if os.path.exists(path) and not os.path.isfile(path):
-        raise ConfigError(f"expected {expected}; got no file; to fix, {_MAKE}")
+        raise _refused(expected, "no file", fix)
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise ConfigError(f"expected {expected}; got {error.strerror}; to fix, {_MAKE}") from error
+        raise _refused(expected, error.strerror, fix) from error
 
 
-def _require_curve(key: object, kind: type, expected: str) -> None:
+def _require_curve(key: object, kind: type, expected: str, fix: str) -> None:
     if not isinstance(key, kind):
-        raise ConfigError(f"expected {expected}; got a key of another kind; to fix, {_MAKE}")
+        raise _refused(expected, "a key of another kind", fix)
     if key.curve.name not in _CURVES:
-        raise ConfigError(f"expected {expected}; got one on {key.curve.name}; to fix, {_MAKE}")
+        raise _refused(expected, f"one on {key.curve.name}", fix)
 
 
-def _refused(expected: str, error: Exception) -> ConfigError:
-    return ConfigError(f"expected {expected}; got {_said(error)}; to fix, {_MAKE}")
+def _refused(expected: str, got: str, fix: str) -> ConfigError:
+    return ConfigError(f"expected {expected}; got {got}; to fix, {fix}")
 
 
 def _said(error: Exception) -> str:
     """The first sentence of what the library says."""
-    return str(error).split(". ")[0].split("\n")[0].rstrip(".") or type(error).__name__
+    return str(error).split(". ")[0].split("\n")[0].strip(" .") or type(error).__name__

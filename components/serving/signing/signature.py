@@ -294,4 +294,4 @@ def _no_sigstore(error: Exception) -> PipelineError:
 
 
 def _said(error: Exception) -> str:
-    return str(error).split("\n")[0].rstrip(".") or type(error).__name__
+    return str(error).split("\n")[0].strip(" .") or type(error).__name__
