@@ -13,6 +13,8 @@ from typing import Annotated
 import pydantic
 from pydantic import Field
 
+from components.storage import paths
+
 VARIABLE = "DEEPLAB_RUNTIME"
 """The environment variable that holds a `Runtime` as JSON."""
 
@@ -64,6 +66,12 @@ class Signing(pydantic.BaseModel, frozen=True, extra="forbid"):
                 "expected signing.password beside a private_key without certificate, as "
                 "model-signing takes it; got another; to fix, leave it out, and the key unencrypted"
             )
+        faults += [
+            f"expected {name} to be a file that the steps see; got an address, {path}; to fix, "
+            "give a path, of a mounted secret for example"
+            for name, path in self.paths().items()
+            if paths.is_remote(path)
+        ]
         if faults:
             raise ValueError("\n".join(faults))
         return self

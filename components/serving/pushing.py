@@ -178,7 +178,8 @@ def _push_here(folder: str, write: Callable[[str], None]) -> str:
     finally:
         with contextlib.suppress(OSError):
             paths.remove_tree(unfinished)
-    paths.flush(folder)
+    for above in (folder, os.path.dirname(folder.rstrip("/"))):  # Both may be new.
+        paths.flush(above)
     return version
 
 

@@ -8,8 +8,12 @@ themselves alone. A claim whose process was killed keeps its one name from being
 """
 
 import contextlib
+import random
+import time
 import uuid
 from collections.abc import Collection, Iterator
+
+from absl import logging
 
 from components.storage import paths
 
@@ -36,6 +40,34 @@ def claimed(folder: str, name: str) -> Iterator[bool]:
         yield _of(folder, name) == [own]
     finally:
         _remove(path)
+
+
+@contextlib.contextmanager
+def turn(folder: str, name: str, patience: float = 60.0) -> Iterator[None]:
+    """Waits until a name is this process's, for work of moments: a lock.
+
+    Args:
+        folder: see `claimed`.
+        name: see there.
+        patience: seconds after which a claim that was there all the time is that of a process which
+            was killed, and is removed. Who works for longer than that may lose the name.
+    """
+    seen: dict[str, float] = {}
+    pause = 0.02
+    while True:
+        with claimed(folder, name) as is_own:
+            if is_own:
+                yield
+                return
+        now = time.monotonic()
+        seen = {claim: seen.get(claim, now) for claim in _of(folder, name)}
+        for claim, since in seen.items():
+            if now - since > patience:
+                logging.warning("%s of a killed process is removed from %s", claim, folder)
+                _remove(paths.join(folder, claim))
+        # Of two that meet, one is to come first.
+        time.sleep(random.uniform(0, pause))
+        pause = min(2 * pause, 2.0)
 
 
 def forget(folder: str, names: Collection[str]) -> None:

@@ -119,6 +119,7 @@ def write_bytes(path: str, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
+        flush(os.path.dirname(path) or ".")
     finally:
         part.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 import itertools
 import random
 import threading
+import time
 import uuid
 
 import pytest
@@ -90,6 +91,36 @@ def test_in_every_order_of_writing_and_listing_one_at_most_has_the_name(claimant
             thread.join()
         counts.add(sum(owned))
     assert counts == {0, 1}
+
+
+def test_who_waits_for_a_turn_gets_it_and_nobody_beside(folder):
+    at_work, most, done = 0, 0, 0
+
+    def work() -> None:
+        nonlocal at_work, most, done
+        for _ in range(5):
+            with claims.turn(folder, "models.config"):
+                at_work += 1
+                most = max(most, at_work)
+                time.sleep(0.001)
+                at_work -= 1
+                done += 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most, done) == (1, 20)
+    assert paths.list_folder(folder) == []
+
+
+def test_a_turn_that_a_killed_process_never_ends_is_ended(folder):
+    paths.make_folder(folder)
+    paths.write_bytes(f"{folder}/.claim-x-{uuid.uuid4().hex}", b"")
+    with claims.turn(folder, "x", patience=0.1):
+        assert len(paths.list_folder(folder)) == 1
+    assert paths.list_folder(folder) == []
 
 
 def test_of_many_at_once_one_at_most_has_a_name(folder):
