@@ -36,6 +36,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     place.require_local()
     door.require_signing_key(place)
     target = succession.find(folder, arguments.version)
+    succession.require_verified(target, place.signing)
     served = versions.newest_version(folder)
     used = {"served": served, "target": target}
     with releases.recorded(arguments, place, "Rollback", used) as given:
