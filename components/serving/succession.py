@@ -159,7 +159,7 @@ def find(folder: str, number: str | None) -> str:
 
 
 def require_verified(target: str, signing: Signing | None) -> None:
-    """Refuses to put a signature under files that were changed, or that another's key has signed.
+    """Refuses to put a signature under files that were changed, or that it was not under before.
 
     Args:
         target: path of a version.
@@ -173,7 +173,7 @@ def require_verified(target: str, signing: Signing | None) -> None:
     if found.faults:
         raise ConfigError(
             f"expected a version that is what was pushed; got {target}: {found.faults[0]}; to fix, "
-            "choose another one, or, if another key has signed it, take signing out of the "
+            "choose another one, or, if this key has not signed it, take signing out of the "
             "environment: the copy is unsigned then"
         )
 

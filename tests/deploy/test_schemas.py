@@ -222,12 +222,13 @@ def kserve(tmp_path_factory) -> Callable[[dict], None]:
         for version in definition.get("spec", {}).get("versions", ()):
             name = f"{definition['spec']['group']}/{version['name']}"
             schema = strict(version["schema"]["openAPIV3Schema"])
-            schemas[name, definition["spec"]["names"]["kind"]] = schema
+            validator = jsonschema.Draft202012Validator(schema)
+            schemas[name, definition["spec"]["names"]["kind"]] = validator
 
     def validate(document: dict) -> None:
         # A custom resource's metadata is Kubernetes' own, which its definition leaves out.
         body = {key: value for key, value in document.items() if key != "metadata"}
-        jsonschema.validate(body, schemas[document["apiVersion"], document["kind"]])
+        schemas[document["apiVersion"], document["kind"]].validate(body)
 
     return validate
 
