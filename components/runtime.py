@@ -30,7 +30,7 @@ class Signing(pydantic.BaseModel, frozen=True, extra="forbid"):
     """With what pushed versions are signed: a private key, one with a certificate, or Sigstore."""
 
     private_key: str | None = None
-    """Path of a PEM on P-256, P-384 or P-521; `python -m pipeline keys` makes one."""
+    """Path of a PEM on P-256, P-384 or P-521; `python -m pipeline keys --to DIR` makes one."""
 
     password: _VariableName | None = None
     """The environment variable that holds the private key's password; never the password."""
