@@ -8,7 +8,9 @@ themselves alone. A claim whose process was killed keeps its one name from being
 """
 
 import contextlib
+import os
 import random
+import socket
 import time
 import uuid
 from collections.abc import Collection, Iterator
@@ -35,7 +37,7 @@ def claimed(folder: str, name: str) -> Iterator[bool]:
     own = f"{_PREFIX}{name}-{uuid.uuid4().hex}"
     path = paths.join(folder, own)
     paths.make_folder(folder)
-    paths.write_bytes(path, b"")
+    paths.write_bytes(path, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
     try:
         yield _of(folder, name) == [own]
     finally:

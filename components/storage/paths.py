@@ -5,6 +5,7 @@ for remote paths alone; its errors become `OSError`s. Paths are strings: `pathli
 `gs:/bucket` of `gs://bucket`.
 """
 
+import errno
 import functools
 import os
 import re
@@ -212,6 +213,10 @@ def flush(path: str) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Some file systems, of buckets for example, know no such thing for folders.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(handle)
 

@@ -151,6 +151,8 @@ def test_a_version_says_what_it_is_made_of_and_how(push, tmp_path):
     version = push(WARM, signing=signing)["destination"]
     found = verification.examine(version, signature.own(signing))
     assert found.faults == found.unknown == () and len(found.holds) == 4
+    content = paths.read_bytes(f"{version}/assets.extra/tf_serving_warmup_requests")
+    assert warm_up.replay(version, content) > 0  # By the loader that servers have.
     bill = json.loads(paths.read_text(f"{version}/{BILL_FILE}"))
     (data,) = (each for each in bill["components"] if each["type"] == "data")
     assert data["name"] == "sample span-3"
