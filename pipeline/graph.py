@@ -78,7 +78,7 @@ class Inputs:
             _sha256_of("schema.pbtxt", self.schema),
             _sha256_of("dataset.json", schemas.to_json(self.dataset)),
         ]
-        seen = {"records": self.records_digest, "initial weights": self.weights_digest}
+        seen = {"files of the records": self.records_digest, "initial weights": self.weights_digest}
         materials += [
             {"name": name, "digest": {"deeplabState": digest}}
             for name, digest in seen.items()

@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     Raises:
         ConfigError: there is no such version or key, or the version is signed and no key was given.
         VerificationError: something does not hold; all of it was printed.
-        PipelineError: Sigstore's roots of trust can be neither fetched nor found.
+        DownloadFailedError: Sigstore's roots of trust can be neither fetched nor found.
     """
     if (arguments.identity is None) != (arguments.issuer is None):
         raise ConfigError(
@@ -86,7 +86,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
 def _find(arguments: argparse.Namespace) -> str:
     """The folder of the version that is meant, without following links."""
     wanted = arguments.version
-    if wanted is not None and (os.sep in wanted or wanted in (".", "..")):
+    if wanted is not None and _is_path(wanted):
         path = paths.absolute(wanted).rstrip("/")
         if paths.is_folder(path):
             return path
@@ -106,3 +106,9 @@ def _find(arguments: argparse.Namespace) -> str:
         f"expected a version in {folder}, one of {', '.join([*known, *sorted(labels)])}; got "
         f"{wanted}; to fix, choose one by `python -m pipeline history`"
     )
+
+
+def _is_path(wanted: str) -> bool:
+    """Whether a folder is meant, and not a number or a label, which come first."""
+    is_name = wanted.isdecimal() or wanted in (models_config.STABLE, models_config.CANARY)
+    return os.sep in wanted or (not is_name and os.path.isdir(wanted))

@@ -67,6 +67,14 @@ def test_the_served_version_is_verified_by_number_label_and_path(folder, signed)
         assert f"holds: the key {known[:16]}" in done.stdout and "FAULT" not in done.stdout
 
 
+def test_a_folder_of_another_name_is_no_number(signed, tmp_path):
+    shutil.copytree(signed, tmp_path / "copy")
+    public = Path(signed).parents[2] / "keys" / keys.PUBLIC
+    done = run("verify", "copy", "--public-key", public, cwd=tmp_path)
+    assert done.returncode == 5
+    assert f"FAULT: the signature: it is that of version {os.path.basename(signed)}" in done.stdout
+
+
 def test_a_changed_version_ends_with_5_and_everything_that_is_wrong(folder, tampered):
     done = run("verify", tampered, "--public-key", folder / "keys" / keys.PUBLIC)
     assert done.returncode == 5
@@ -86,7 +94,11 @@ def test_a_changed_version_ends_with_5_and_everything_that_is_wrong(folder, tamp
         (["7", "--public-key", "{public}"], 2, ", stable; got 7; to fix, choose one by"),
         (["./7", "--public-key", "{public}"], 2, "expected the folder of a version; got "),
         (["--output", "/nowhere"], 2, "expected versions in /nowhere/serving/deeplab; got none"),
-        (["--certificate-chain", "{folder}/ca/root.pem"], 5, "FAULT: the signature: it is not one"),
+        (
+            ["--certificate-chain", "{folder}/ca/root.pem"],
+            5,
+            "it is of another kind than one ",
+        ),
         (["--public-key", "{folder}/other/signing.pub"], 5, "FAULT: the signature: it is not one"),
     ],
 )

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from model_signing import hashing, signing, verifying
 
-from components.errors import ConfigError, PipelineError
+from components.errors import ConfigError, DownloadFailedError
 from components.runtime import Signing
 from components.serving.signing import keys
 from components.serving.signing.files import SIGNATURE_FILE, differences, shown
@@ -32,6 +32,9 @@ _SERIALIZATION = {
 }
 
 
+_KEY, _CHAIN, _SIGSTORE = "publicKey", "x509CertificateChain", "certificate"
+
+
 class SignatureError(Exception):
     """What is wrong with a signature; a clause without a full stop."""
 
@@ -41,6 +44,8 @@ class Verifier:
     """Whose signatures are taken."""
 
     config: verifying.Config
+    kind: str
+    """What a bundle of theirs has as its verification material."""
     name: str
     """For people."""
     trusted: tuple[x509.Certificate, ...] = ()
@@ -55,7 +60,7 @@ def by_public_key(path: str) -> Verifier:
     """
     known = keys.fingerprint(keys.read_public(path))
     config = verifying.Config().use_elliptic_key_verifier(public_key=path)
-    return Verifier(config, f"the key {known[:16]}… ({path})")
+    return Verifier(config, _KEY, f"the key {known[:16]}… ({path})")
 
 
 def by_certificates(paths: Sequence[str]) -> Verifier:
@@ -66,7 +71,7 @@ def by_certificates(paths: Sequence[str]) -> Verifier:
     """
     trusted = tuple(one for path in paths for one in keys.read_certificates(path))
     config = verifying.Config().use_certificate_verifier(certificate_chain=paths)
-    return Verifier(config, f"a key with a certificate under {', '.join(paths)}", trusted)
+    return Verifier(config, _CHAIN, f"a key with a certificate under {', '.join(paths)}", trusted)
 
 
 def by_identity(identity: str, issuer: str) -> Verifier:
@@ -77,13 +82,13 @@ def by_identity(identity: str, issuer: str) -> Verifier:
         issuer: who says so, the address of an OpenID Connect provider.
 
     Raises:
-        PipelineError: Sigstore's roots of trust can be neither fetched nor found.
+        DownloadFailedError: Sigstore's roots of trust can be neither fetched nor found.
     """
     try:
         config = verifying.Config().use_sigstore_verifier(identity=identity, oidc_issuer=issuer)
     except Exception as error:  # Whatever its clients of HTTP and TUF raise.
         raise _no_sigstore(error) from error
-    return Verifier(config, f"{identity}, as {issuer} says")
+    return Verifier(config, _SIGSTORE, f"{identity}, as {issuer} says")
 
 
 def require_key(wanted: Signing) -> None:
@@ -130,7 +135,7 @@ def own(wanted: Signing) -> Verifier | None:
         path = os.path.join(folder, keys.PUBLIC)
         Path(path).write_bytes(keys.pem(key))
         config = verifying.Config().use_elliptic_key_verifier(public_key=path)
-    return Verifier(config, f"the key {keys.fingerprint(key)[:16]}… ({wanted.private_key})")
+    return Verifier(config, _KEY, f"the key {keys.fingerprint(key)[:16]}… ({wanted.private_key})")
 
 
 def sign(version: str, wanted: Signing) -> None:
@@ -142,7 +147,7 @@ def sign(version: str, wanted: Signing) -> None:
 
     Raises:
         ConfigError: see `require_key`.
-        PipelineError: Sigstore gives out no signature.
+        DownloadFailedError: Sigstore gives out no signature.
     """
     require_key(wanted)
     config = signing.Config().set_hashing_config(
@@ -175,8 +180,8 @@ def signer_of(version: str) -> str:
         SignatureError: it cannot be read.
     """
     material = _read(version)["verificationMaterial"]
-    if "publicKey" in material:
-        return f"the key {shown(material['publicKey']['hint'][:16])}…"
+    if _KEY in material:
+        return f"the key {shown(material[_KEY]['hint'][:16])}…"
     return "a key with a certificate"
 
 
@@ -192,6 +197,8 @@ def check(version: str, digests: dict[str, str], verifier: Verifier) -> None:
         SignatureError: it is not theirs, or not of this very version.
     """
     bundle = _read(version)
+    if verifier.kind not in bundle["verificationMaterial"]:
+        raise SignatureError(f"it is of another kind than one of {verifier.name}")
     try:
         verifier.config.verify(version, os.path.join(version, SIGNATURE_FILE))
     except Exception as error:  # Garbled bundles make the libraries raise all kinds.
@@ -223,13 +230,13 @@ def _read(version: str) -> dict[str, Any]:
         (signature,) = envelope["signatures"]
         encoded = [envelope["payload"], signature["sig"]]
         kinds = material.keys() - {"tlogEntries"}
-        if kinds == {"publicKey"}:
-            expected = {"publicKey": {"hint": str(material["publicKey"]["hint"])}}
-        elif kinds == {"x509CertificateChain"}:
-            chain = [one["rawBytes"] for one in material["x509CertificateChain"]["certificates"]]
+        if kinds == {_KEY}:
+            expected = {_KEY: {"hint": str(material[_KEY]["hint"])}}
+        elif kinds == {_CHAIN}:
+            chain = [one["rawBytes"] for one in material[_CHAIN]["certificates"]]
             encoded += chain
             certificates = [{"rawBytes": one} for one in chain]
-            expected = {"x509CertificateChain": {"certificates": certificates}}
+            expected = {_CHAIN: {"certificates": certificates}}
         else:  # Sigstore's own, all of which its library checks.
             expected = None
         if expected is not None:
@@ -257,7 +264,7 @@ def _read(version: str) -> dict[str, Any]:
 
 def _require_chain(bundle: dict[str, Any], trusted: Sequence[x509.Certificate]) -> None:
     """Refuses certificates that vouch for nothing: nobody would see that they were changed."""
-    encoded = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    encoded = bundle["verificationMaterial"][_CHAIN]["certificates"]
     chain = [x509.load_der_x509_certificate(base64.b64decode(one["rawBytes"])) for one in encoded]
     is_led = all(_is_issued_by(lower, upper) for lower, upper in itertools.pairwise(chain))
     if not is_led or not any(chain[-1] == one or _is_issued_by(chain[-1], one) for one in trusted):
@@ -286,10 +293,10 @@ def _secret(variable: str, field: str) -> str:
     return os.environ[variable]
 
 
-def _no_sigstore(error: Exception) -> PipelineError:
-    return PipelineError(
+def _no_sigstore(error: Exception) -> DownloadFailedError:
+    return DownloadFailedError(
         f"expected an answer of Sigstore's services; got {type(error).__name__}: {_said(error)}; "
-        "to fix, see whether this machine reaches them and the token is a fresh one"
+        "to fix, see whether this machine reaches them, and whether a token is a fresh one"
     )
 
 

@@ -165,7 +165,7 @@ def test_a_version_says_what_it_is_made_of_and_how(push, tmp_path):
     assert configuration["push"] == WARM.model_dump(mode="json")
     materials = {each["name"]: each["digest"] for each in build["resolvedDependencies"]}
     assert materials.keys() == {
-        *("dataset.json", "schema.pbtxt", "records", "initial weights", "span-3")
+        *("dataset.json", "schema.pbtxt", "files of the records", "initial weights", "span-3")
     }
     assert materials["span-3"] == {"deeplabRecords": "ab" * 16}
     assert "components.trainer" in build["internalParameters"]["source_fingerprints"]

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from components.errors import ConfigError
+from components.errors import ConfigError, DownloadFailedError
 from components.runtime import Signing
 from components.serving.signing import keys, signature
 from tests.components.serving.signing.conftest import make_certificates, write_key
@@ -125,6 +125,23 @@ def test_a_variable_that_is_not_set_is_not_named(tmp_path, monkeypatch):
         assert "hunter2" not in str(caught.value)
     monkeypatch.setenv("hunter2", "secret")
     signature.require_key(Signing(private_key=private, password="hunter2"))
+
+
+def test_sigstore_out_of_reach_is_said(tmp_path, monkeypatch):
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("TOKEN", "token")
+    (tmp_path / "7" / "assets.extra").mkdir(parents=True)
+    (tmp_path / "7" / "file").write_text("text")
+    for call in (
+        lambda: signature.by_identity("me@example.org", "https://accounts.example.org"),
+        lambda: signature.sign(str(tmp_path / "7"), Signing(identity_token="TOKEN")),
+    ):
+        with pytest.raises(DownloadFailedError, match="expected an answer of Sigstore's services"):
+            call()
+    assert os.listdir(tmp_path / "7" / "assets.extra") == []
 
 
 def test_a_certificate_is_that_of_the_key_and_the_chain_in_order(tmp_path):
