@@ -21,7 +21,7 @@ from rich.table import Table
 
 from components.runtime import Signing
 from components.serving import versions
-from components.serving.signing import attestation, bill, files, keys, signature, verification
+from components.serving.signing import attestation, bill, files, keys, signer, verification
 from components.storage import paths
 
 
@@ -52,12 +52,12 @@ def parts(model: str, folder: str) -> dict[str, Callable[[], object]]:
         text = attestation.write(files.survey(version).digests, predicate)
         paths.write_text(os.path.join(version, files.ATTESTATION_FILE), text)
 
-    verifier = signature.own(signing)
+    verifier = signer.own(signing)
     return {
         "copying": copy,
         "bill of materials": write_bill,
         "hashes and attestation": attest,
-        "signature": lambda: signature.sign(version, signing),
+        "signature": lambda: signer.sign(version, signing),
         "flushing": lambda: paths.flush_tree(version),
         "verify": lambda: verification.examine(version, verifier),
     }

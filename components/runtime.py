@@ -39,7 +39,7 @@ class Signing(pydantic.BaseModel, frozen=True, extra="forbid"):
     """Path of the PEM of the private key's own certificate."""
 
     chain: tuple[str, ...] = ()
-    """Paths of the certificates above it, each the issuer of the one before."""
+    """Paths of the certificates above it, each the issuer of the one before, up to the root."""
 
     identity_token: _VariableName | None = None
     """The environment variable that holds the OpenID Connect token that Sigstore is asked with."""
@@ -56,9 +56,10 @@ class Signing(pydantic.BaseModel, frozen=True, extra="forbid"):
             faults.append(
                 "expected signing.certificate beside private_key; got none; to fix, give its key"
             )
-        if self.chain and self.certificate is None:
+        if bool(self.chain) == (self.certificate is None):
             faults.append(
-                "expected signing.chain beside certificate; got none; to fix, give the certificate"
+                "expected signing.certificate and signing.chain together; got one of them; to fix, "
+                "give both"
             )
         is_plain = self.private_key is not None and self.certificate is None
         if self.password is not None and not is_plain:

@@ -97,13 +97,13 @@ def require_signing_key(environment: Environment) -> None:
     """Refuses a run whose model could not be signed in the end.
 
     Raises:
-        ConfigError: see `components.serving.signing.signature.require_key`.
+        ConfigError: see `components.serving.signing.signer.require_key`.
     """
     if environment.signing is not None:
         # Imported here: few sign, and it takes a third of a second.
-        from components.serving.signing import signature
+        from components.serving.signing import signer
 
-        signature.require_key(environment.signing)
+        signer.require_key(environment.signing)
 
 
 def records(

@@ -21,7 +21,7 @@ from typing import Any
 from components.errors import PipelineError
 from components.runtime import Signing
 from components.serving import versions
-from components.serving.signing import attestation, bill, files, signature
+from components.serving.signing import attestation, bill, files, signer
 from components.serving.versions import EXTRA, SAVED_MODEL, Provenance
 from components.storage import claims, paths
 from components.storage.locks import locked
@@ -83,7 +83,7 @@ def push(
             paths.join(version, files.ATTESTATION_FILE), attestation.write(digests, predicate)
         )
         if signing is not None:
-            signature.sign(version, signing)
+            signer.sign(version, signing)
 
     paths.make_folder(folder)
     if not paths.is_remote(folder):

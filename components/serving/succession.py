@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from components.errors import ConfigError, NotBlessedError, PipelineError
 from components.runtime import Signing
 from components.serving import models_config, pushing, versions
-from components.serving.signing import attestation, files, signature, verification
+from components.serving.signing import attestation, files, signer, verification
 from components.storage import paths
 
 
@@ -168,7 +168,7 @@ def require_verified(target: str, signing: Signing | None) -> None:
     Raises:
         ConfigError: naming what is wrong.
     """
-    verifier = signature.own(signing) if signing is not None else None
+    verifier = signer.own(signing) if signing is not None else None
     found = verification.examine(target, verifier)
     if found.faults:
         raise ConfigError(

@@ -51,7 +51,7 @@ def test_it_reaches_the_steps_with_paths_in_full(tmp_path, monkeypatch):
         ("", "expected signing with either private_key or identity_token; got neither"),
         ('private_key = "k"\nidentity_token = "T"', "got both; to fix, give one of them"),
         ('certificate = "c"\nidentity_token = "T"', "expected signing.certificate beside priv"),
-        ('private_key = "k"\nchain = ["c"]', "expected signing.chain beside certificate"),
+        ('private_key = "k"\nchain = ["c"]', "expected signing.certificate and signing.chain tog"),
         ('private_key = "gs://b/k"', "expected signing.private_key to be a file that the steps"),
         ('private_key = "k"\ncertificate = "c"\nchain = ["s3://b"]', "expected signing.chain[0]"),
         ('private_key = 3', "expected signing.private_key to be valid in"),

@@ -1,7 +1,10 @@
 """Keys that versions are signed with: made, read, and refused where they are none."""
 
+import contextlib
 import hashlib
 import os
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography import x509
@@ -130,6 +133,16 @@ def read_certificates(path: str) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(content)
     except _NO_KEY as error:
         raise _refused(expected, _said(error), _FROM_SIGNER) from error
+
+
+@contextlib.contextmanager
+def as_file(certificates: Iterable[x509.Certificate]) -> Iterator[str]:
+    """The path of a file with certificates, for a while; files put together need not be one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "certificates.pem")
+        parts = (one.public_bytes(serialization.Encoding.PEM) for one in certificates)
+        path.write_bytes(b"".join(parts))
+        yield str(path)
 
 
 def _read(path: str, expected: str, fix: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Signatures of versions by OpenSSF's `model-signing`: made, and checked down to the last byte.
+"""Signatures of versions by OpenSSF's `model-signing`, checked down to the last byte.
 
 A signature is a Sigstore bundle: an in-toto statement with the hash of every file of the version
 and with the version's number. The bundle is JSON, of which other bytes could say the same; here
@@ -10,17 +10,15 @@ import dataclasses
 import itertools
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from model_signing import hashing, signing, verifying
+from model_signing import verifying
 
-from components.errors import ConfigError, DownloadFailedError
-from components.runtime import Signing
+from components.errors import DownloadFailedError
 from components.serving.signing import keys
 from components.serving.signing.files import SIGNATURE_FILE, differences, shown
 
@@ -31,8 +29,8 @@ _SERIALIZATION = {
     "ignore_paths": [SIGNATURE_FILE],
 }
 
-
-_KEY, _CHAIN, _SIGSTORE = "publicKey", "x509CertificateChain", "certificate"
+KEY, CHAIN, SIGSTORE = "publicKey", "x509CertificateChain", "certificate"
+"""What a bundle has as its verification material, by the kind of signature."""
 
 
 class SignatureError(Exception):
@@ -60,7 +58,7 @@ def by_public_key(path: str) -> Verifier:
     """
     known = keys.fingerprint(keys.read_public(path))
     config = verifying.Config().use_elliptic_key_verifier(public_key=path)
-    return Verifier(config, _KEY, f"the key {known[:16]}… ({path})")
+    return Verifier(config, KEY, f"the key {known[:16]}… ({path})")
 
 
 def by_certificates(paths: Sequence[str]) -> Verifier:
@@ -70,8 +68,9 @@ def by_certificates(paths: Sequence[str]) -> Verifier:
         ConfigError: there are none.
     """
     trusted = tuple(one for path in paths for one in keys.read_certificates(path))
-    config = verifying.Config().use_certificate_verifier(certificate_chain=paths)
-    return Verifier(config, _CHAIN, f"a key with a certificate under {', '.join(paths)}", trusted)
+    with keys.as_file(trusted) as path:
+        config = verifying.Config().use_certificate_verifier(certificate_chain=[path])
+    return Verifier(config, CHAIN, f"a key with a certificate under {', '.join(paths)}", trusted)
 
 
 def by_identity(identity: str, issuer: str) -> Verifier:
@@ -87,90 +86,8 @@ def by_identity(identity: str, issuer: str) -> Verifier:
     try:
         config = verifying.Config().use_sigstore_verifier(identity=identity, oidc_issuer=issuer)
     except Exception as error:  # Whatever its clients of HTTP and TUF raise.
-        raise _no_sigstore(error) from error
-    return Verifier(config, _SIGSTORE, f"{identity}, as {issuer} says")
-
-
-def require_key(wanted: Signing) -> None:
-    """Refuses to sign with what is none, before anything else is done.
-
-    Raises:
-        ConfigError: the key, its password, its certificate or the token is missing or wrong.
-    """
-    if wanted.identity_token is not None:
-        _secret(wanted.identity_token, "identity_token")
-        return
-    key = keys.read_private(wanted.private_key, _password(wanted))
-    if wanted.certificate is None:
-        return
-    chain = [
-        one for path in (wanted.certificate, *wanted.chain) for one in keys.read_certificates(path)
-    ]
-    if chain[0].public_key() != key.public_key():
-        raise ConfigError(
-            f"expected signing.certificate of the key at {wanted.private_key}; got that of another "
-            f"key at {wanted.certificate}; to fix, give the certificate of this key"
-        )
-    for lower, upper in itertools.pairwise(chain):
-        if not _is_issued_by(lower, upper):
-            raise ConfigError(
-                "expected signing.certificate and signing.chain, each the issuer of the one "
-                f"before; got {lower.subject.rfc4514_string()} before "
-                f"{upper.subject.rfc4514_string()}; to fix, put them in order"
-            )
-
-
-def own(wanted: Signing) -> Verifier | None:
-    """Takes the signatures that `sign` makes; None of Sigstore's, whose identity is not known here.
-
-    Raises:
-        ConfigError: see `require_key`.
-    """
-    if wanted.identity_token is not None:
-        return None
-    if wanted.certificate is not None:
-        return by_certificates(wanted.chain[-1:] or [wanted.certificate])
-    key = keys.read_private(wanted.private_key, _password(wanted)).public_key()
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, keys.PUBLIC)
-        Path(path).write_bytes(keys.pem(key))
-        config = verifying.Config().use_elliptic_key_verifier(public_key=path)
-    return Verifier(config, _KEY, f"the key {keys.fingerprint(key)[:16]}… ({wanted.private_key})")
-
-
-def sign(version: str, wanted: Signing) -> None:
-    """Signs all files of a version, and its number, which is the name of its folder.
-
-    Args:
-        version: a folder of this machine.
-        wanted: with what.
-
-    Raises:
-        ConfigError: see `require_key`.
-        DownloadFailedError: Sigstore gives out no signature.
-    """
-    require_key(wanted)
-    config = signing.Config().set_hashing_config(
-        hashing.Config().set_ignored_paths(paths=[SIGNATURE_FILE], ignore_git_paths=False)
-    )
-    file = os.path.join(version, SIGNATURE_FILE)
-    if wanted.identity_token is not None:
-        token = _secret(wanted.identity_token, "identity_token")
-        try:
-            config.use_sigstore_signer(identity_token=token).sign(version, file)
-        except Exception as error:  # Whatever its clients of HTTP and TUF raise.
-            raise _no_sigstore(error) from error
-    elif wanted.certificate is not None:
-        config.use_certificate_signer(
-            private_key=wanted.private_key,
-            signing_certificate=wanted.certificate,
-            certificate_chain=wanted.chain,
-        ).sign(version, file)
-    else:
-        password = _password(wanted)
-        config.use_elliptic_key_signer(
-            private_key=wanted.private_key, password=password.encode() if password else None
-        ).sign(version, file)
+        raise no_sigstore(error) from error
+    return Verifier(config, SIGSTORE, f"{identity}, as {issuer} says")
 
 
 def signer_of(version: str) -> str:
@@ -180,8 +97,8 @@ def signer_of(version: str) -> str:
         SignatureError: it cannot be read.
     """
     material = _read(version)["verificationMaterial"]
-    if _KEY in material:
-        return f"the key {shown(material[_KEY]['hint'][:16])}…"
+    if KEY in material:
+        return f"the key {shown(material[KEY]['hint'][:16])}…"
     return "a key with a certificate"
 
 
@@ -203,7 +120,7 @@ def check(version: str, digests: dict[str, str], verifier: Verifier) -> None:
         verifier.config.verify(version, os.path.join(version, SIGNATURE_FILE))
     except Exception as error:  # Garbled bundles make the libraries raise all kinds.
         raise SignatureError(
-            f"it is not one of {verifier.name} over these files: {_said(error)}"
+            f"it is not one of {verifier.name} over these files: {said(error)}"
         ) from error
     if verifier.trusted:
         _require_chain(bundle, verifier.trusted)
@@ -230,13 +147,13 @@ def _read(version: str) -> dict[str, Any]:
         (signature,) = envelope["signatures"]
         encoded = [envelope["payload"], signature["sig"]]
         kinds = material.keys() - {"tlogEntries"}
-        if kinds == {_KEY}:
-            expected = {_KEY: {"hint": str(material[_KEY]["hint"])}}
-        elif kinds == {_CHAIN}:
-            chain = [one["rawBytes"] for one in material[_CHAIN]["certificates"]]
+        if kinds == {KEY}:
+            expected = {KEY: {"hint": str(material[KEY]["hint"])}}
+        elif kinds == {CHAIN}:
+            chain = [one["rawBytes"] for one in material[CHAIN]["certificates"]]
             encoded += chain
             certificates = [{"rawBytes": one} for one in chain]
-            expected = {_CHAIN: {"certificates": certificates}}
+            expected = {CHAIN: {"certificates": certificates}}
         else:  # Sigstore's own, all of which its library checks.
             expected = None
         if expected is not None:
@@ -264,14 +181,15 @@ def _read(version: str) -> dict[str, Any]:
 
 def _require_chain(bundle: dict[str, Any], trusted: Sequence[x509.Certificate]) -> None:
     """Refuses certificates that vouch for nothing: nobody would see that they were changed."""
-    encoded = bundle["verificationMaterial"][_CHAIN]["certificates"]
+    encoded = bundle["verificationMaterial"][CHAIN]["certificates"]
     chain = [x509.load_der_x509_certificate(base64.b64decode(one["rawBytes"])) for one in encoded]
-    is_led = all(_is_issued_by(lower, upper) for lower, upper in itertools.pairwise(chain))
-    if not is_led or not any(chain[-1] == one or _is_issued_by(chain[-1], one) for one in trusted):
+    is_led = all(is_issued_by(lower, upper) for lower, upper in itertools.pairwise(chain))
+    if not is_led or not any(chain[-1] == one or is_issued_by(chain[-1], one) for one in trusted):
         raise SignatureError("its certificates do not lead to one that is trusted")
 
 
-def _is_issued_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
+def is_issued_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
+    """Whether a certificate has the signature of the one above it."""
     try:
         lower.verify_directly_issued_by(upper)
     except (ValueError, TypeError, InvalidSignature):
@@ -279,26 +197,14 @@ def _is_issued_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
     return True
 
 
-def _password(wanted: Signing) -> str | None:
-    return None if wanted.password is None else _secret(wanted.password, "password")
-
-
-def _secret(variable: str, field: str) -> str:
-    if not os.environ.get(variable):
-        # Not its name: somebody may have written the secret itself.
-        raise ConfigError(
-            f"expected the environment variable that signing.{field} names; got none, or an empty "
-            "one; to fix, set it"
-        )
-    return os.environ[variable]
-
-
-def _no_sigstore(error: Exception) -> DownloadFailedError:
+def no_sigstore(error: Exception) -> DownloadFailedError:
+    """What Sigstore's clients raise, for people."""
     return DownloadFailedError(
-        f"expected an answer of Sigstore's services; got {type(error).__name__}: {_said(error)}; "
+        f"expected an answer of Sigstore's services; got {type(error).__name__}: {said(error)}; "
         "to fix, see whether this machine reaches them, and whether a token is a fresh one"
     )
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """The first line of what a library says."""
     return str(error).split("\n")[0].strip(" .") or type(error).__name__

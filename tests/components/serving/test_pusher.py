@@ -17,7 +17,7 @@ from components.runtime import Runtime, Signing
 from components.serving import models_config, succession, versions, warm_up
 from components.serving.push_options import PushOptions
 from components.serving.pusher import Pusher
-from components.serving.signing import attestation, keys, signature, verification
+from components.serving.signing import attestation, keys, signer, verification
 from components.serving.signing.files import ATTESTATION_FILE, BILL_FILE
 from components.storage import paths
 from pipeline import recipes
@@ -149,7 +149,7 @@ def test_a_version_says_what_it_is_made_of_and_how(push, tmp_path):
     keys.make_pair(str(tmp_path / "keys"), None)
     signing = Signing(private_key=str(tmp_path / "keys" / keys.PRIVATE))
     version = push(WARM, signing=signing)["destination"]
-    found = verification.examine(version, signature.own(signing))
+    found = verification.examine(version, signer.own(signing))
     assert found.faults == found.unknown == () and len(found.holds) == 4
     content = paths.read_bytes(f"{version}/assets.extra/tf_serving_warmup_requests")
     assert warm_up.replay(version, content) > 0  # By the loader that servers have.

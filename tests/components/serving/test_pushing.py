@@ -10,7 +10,7 @@ import pytest
 from components.errors import ConfigError, PipelineError
 from components.runtime import Signing
 from components.serving import models_config, pushing, succession, versions
-from components.serving.signing import keys, signature, verification
+from components.serving.signing import keys, signer, verification
 from components.serving.signing.files import SIGNATURE_FILE
 from components.storage import paths
 from tests.components.serving.model_folders import make_model, push
@@ -176,7 +176,7 @@ def test_a_number_beyond_the_last_one_is_not_claimed(model):
 @pytest.mark.parametrize("place", ["here", "store"])
 def test_a_copy_is_signed_anew_under_its_own_number(model, folder, signing, tmp_path, place):
     folder = folder if place == "here" else f"ram://signed/{uuid.uuid4().hex}/deeplab"
-    verifier = signature.own(signing)
+    verifier = signer.own(signing)
     first = pushing.push(model, folder, {}, provenance(), data={}, signing=signing)
     push(make_model(tmp_path / "other", "sample", b"other"), folder, "cd")
     copy = succession.roll_back(folder, first, signing)

@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from components.errors import ConfigError, DownloadFailedError
 from components.runtime import Signing
-from components.serving.signing import keys, signature
+from components.serving.signing import keys, signature, signer
 from tests.components.serving.signing.conftest import make_certificates, write_key
 
 
@@ -121,10 +122,10 @@ def test_a_variable_that_is_not_set_is_not_named(tmp_path, monkeypatch):
     for wanted in (Signing(private_key=private, password="hunter2"),
                    Signing(identity_token="hunter2")):  # fmt: skip
         with pytest.raises(ConfigError, match="the environment variable that signing") as caught:
-            signature.require_key(wanted)
+            signer.require_key(wanted)
         assert "hunter2" not in str(caught.value)
     monkeypatch.setenv("hunter2", "secret")
-    signature.require_key(Signing(private_key=private, password="hunter2"))
+    signer.require_key(Signing(private_key=private, password="hunter2"))
 
 
 def test_sigstore_out_of_reach_is_said(tmp_path, monkeypatch):
@@ -137,7 +138,7 @@ def test_sigstore_out_of_reach_is_said(tmp_path, monkeypatch):
     (tmp_path / "7" / "file").write_text("text")
     for call in (
         lambda: signature.by_identity("me@example.org", "https://accounts.example.org"),
-        lambda: signature.sign(str(tmp_path / "7"), Signing(identity_token="TOKEN")),
+        lambda: signer.sign(str(tmp_path / "7"), Signing(identity_token="TOKEN")),
     ):
         with pytest.raises(DownloadFailedError, match="expected an answer of Sigstore's services"):
             call()
@@ -146,19 +147,29 @@ def test_sigstore_out_of_reach_is_said(tmp_path, monkeypatch):
 
 def test_a_certificate_is_that_of_the_key_and_the_chain_in_order(tmp_path):
     wanted = make_certificates(tmp_path)
-    signature.require_key(wanted)
+    signer.require_key(wanted)
     middle, root = wanted.chain
-    signature.require_key(wanted.model_copy(update={"chain": ()}))
+    with pytest.raises(ConfigError, match=r"signing.chain up to its root; .* complete the"):
+        signer.require_key(wanted.model_copy(update={"chain": (middle,)}))
+    for path in (middle, root):  # As some editors leave files, without an end of the last line.
+        Path(path).write_bytes(Path(path).read_bytes().strip())
+    signer.require_key(wanted)
     for chain in ((root, middle), (root,), (wanted.certificate,)):
         with pytest.raises(ConfigError, match="each the issuer of the one before"):
-            signature.require_key(wanted.model_copy(update={"chain": chain}))
+            signer.require_key(wanted.model_copy(update={"chain": chain}))
     with pytest.raises(ConfigError, match="got that of another key"):
-        signature.require_key(wanted.model_copy(update={"certificate": middle}))
+        signer.require_key(wanted.model_copy(update={"certificate": middle}))
+    with pytest.raises(ConfigError, match=r"expected signing.certificate for signatures"):
+        # An authority's own, which is for certificates alone.
+        signer.require_key(
+            Signing(private_key=str(tmp_path / "root.key"), certificate=root, chain=(root,))
+        )
 
 
 @pytest.mark.parametrize(
     "values",
     [{}, {"private_key": "k", "identity_token": "T"}, {"certificate": "c"}, {"chain": ("c",)},
+     {"private_key": "k", "certificate": "c"},
      {"private_key": "k", "chain": ("c",)}, {"identity_token": "T", "password": "P"},
      {"private_key": "k", "certificate": "c", "password": "P"}, {"private_key": "k", "other": 1},
      {"private_key": "k", "password": "not a name"}],
