@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import json_format
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 from in_toto_attestation.v1 import statement as in_toto
 from in_toto_attestation.v1 import statement_pb2
 
@@ -61,6 +62,22 @@ def test_it_says_what_a_run_knows():
     assert run["deeplab_verdict"] == values["verdict"]
     assert run["metadata"]["finishedOn"] == "2026-01-02T03:04:05Z"
     assert run["deeplab_by"] == attestation.who()
+
+
+def test_it_is_slsas_provenance_but_for_what_is_named_as_ours():
+    materials = [{"name": "span-1", "digest": {"deeplabRecords": "ef"}, "annotations": {"val": 3}}]
+    text = attestation.write({"a": "0" * 64}, known(materials=materials, verdict={"blessed": True}))
+
+    def without_ours(value):
+        if isinstance(value, dict):
+            return {k: without_ours(v) for k, v in value.items() if not k.startswith("deeplab_")}
+        return value
+
+    predicate = without_ours(attestation.read(text)["predicate"])
+    parsed = json_format.ParseDict(predicate, provenance_pb2.Provenance())
+    assert json_format.MessageToDict(parsed) == predicate
+    with pytest.raises(json_format.ParseError):
+        json_format.ParseDict(predicate | {"verdict": 1}, provenance_pb2.Provenance())
 
 
 def test_what_is_no_json_is_not_written():
