@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.serving import models_config, succession, versions
+from components.serving.signing import verification
 from components.storage import paths
 from tests.components.serving.model_folders import make_model, push
 from tests.conftest import REPOSITORY
@@ -93,7 +94,7 @@ def test_killed_at_any_moment_it_leaves_whole_versions_and_no_hindrance(
         folder = str(root / "deeplab")
         there = versions.versions(folder)
         assert there == versions.numbered(folder) and there
-        assert all(versions.is_unharmed(version) for version in there)
+        assert all(verification.examine(version, None).faults == () for version in there)
         assert {versions.content(version) for version in there} <= whole
         assert int(os.path.basename(there[-1])) <= models_config.labels(folder)["stable"]
         seen.add(len(there))
@@ -129,7 +130,7 @@ def test_ended_at_any_call_a_push_to_a_store_shows_no_version_but_the_whole(mode
     finally:
         sys.setprofile(None)
     there = versions.versions(folder)
-    assert all(versions.is_unharmed(version) for version in there)
+    assert all(verification.examine(version, None).faults == () for version in there)
     assert len(there) <= 1 and (there or not is_done)
     again = push(model, folder)
     assert versions.newest_version(folder) == again == versions.numbered(folder)[0]
