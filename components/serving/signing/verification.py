@@ -74,7 +74,7 @@ class _Examination:
         )
 
     def _text(self, name: str) -> str | None:
-        """Of a file of the version; None where it is not there or no text."""
+        """Of a file of the version; None where it is not there, or no text, which is a fault."""
         if name not in self._digests:
             return None
         try:
@@ -95,6 +95,8 @@ class _Examination:
     def _files(self, known: Provenance | None) -> None:
         text = self._text(ATTESTATION_FILE)
         if text is None:
+            if ATTESTATION_FILE in self._digests:
+                return
             if known is not None and not known.attested:
                 self._unknown.append("it is of a time without attestations: files may be missing")
             else:
@@ -128,7 +130,8 @@ class _Examination:
     def _bill(self, known: Provenance | None) -> None:
         text = self._text(BILL_FILE)
         if text is None:
-            self._unknown.append("it has no bill of materials")
+            if BILL_FILE not in self._digests:
+                self._unknown.append("it has no bill of materials")
             return
         try:
             is_other = bill.differs(text, self._digests)
