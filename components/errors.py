@@ -53,6 +53,12 @@ class AnswerError(ServingError):
     headline = "No answer"
 
 
+class VerificationError(ServingError):
+    """A pushed version is not what was pushed, or not signed by whom it should be."""
+
+    headline = "Not verified"
+
+
 class DownloadFailedError(PipelineError):
     """What has to be fetched could not be, or is not what was published."""
 

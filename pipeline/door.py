@@ -93,6 +93,19 @@ def require_place_for(description: Description, name: str, environment: Environm
     versions.require_same_classes(folder, dataset.class_names, dataset.name)
 
 
+def require_signing_key(environment: Environment) -> None:
+    """Refuses a run whose model could not be signed in the end.
+
+    Raises:
+        ConfigError: see `components.serving.signing.signer.require_key`.
+    """
+    if environment.signing is not None:
+        # Imported here: few sign, and it takes a third of a second.
+        from components.serving.signing import signer
+
+        signer.require_key(environment.signing)
+
+
 def records(
     config: PipelineConfig, environment: Environment, description: Description
 ) -> RecordsSource:

@@ -16,7 +16,7 @@ import pydantic
 from pydantic import Field
 
 from components.errors import ConfigError
-from components.runtime import MODEL_SERVER, Runtime
+from components.runtime import MODEL_SERVER, Runtime, Signing
 from components.storage import paths
 from pipeline import steps
 
@@ -25,6 +25,7 @@ _SHIPPED = Path(__file__).parent / "environments"
 _Step = Literal[steps.ALL]
 _BeamStep = Literal[steps.ON_BEAM]
 _SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_NAMES_OF_SECRETS = ("signing.password", "signing.identity_token")
 _IMAGE = re.compile(r"[a-z0-9][\w.\-/:]*(@sha256:[0-9a-f]{64})?")
 
 
@@ -115,6 +116,9 @@ class Environment(_Section):
     min_free_disk_gb: Annotated[float, Field(ge=0)] = 2.0
     """A run does not start with less free space than this at its root, in GB of 1e9 bytes."""
 
+    signing: Signing | None = None
+    """With what pushed versions are signed; None: they are not."""
+
     secrets: Mapping[str, _SecretName] = {}
     """Names of environment variables that hold secrets; never a secret itself."""
 
@@ -122,8 +126,9 @@ class Environment(_Section):
     def _complete(self):
         """Fills in `{root}`; refuses paths that TFX and Beam would take for patterns."""
         for field in ("artifacts", "served", "training_states", "records", "metadata"):
-            value = getattr(self, field).replace("{root}", self.root.rstrip("/"))
-            object.__setattr__(self, field, value)
+            object.__setattr__(self, field, self._below_root(getattr(self, field)))
+        if self.signing is not None:
+            object.__setattr__(self, "signing", self.signing.moved(self._below_root))
         wrong = [
             f"expected {field} without * ? [ ], which TFX and Beam take for a pattern; got "
             f"{value}; to fix, choose another folder"
@@ -139,6 +144,9 @@ class Environment(_Section):
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
+
+    def _below_root(self, path: str) -> str:
+        return path.replace("{root}", self.root.rstrip("/"))
 
     def _paths(self) -> dict[str, str]:
         named = ("root", "artifacts", "served", "training_states", "records")
@@ -175,6 +183,7 @@ class Environment(_Section):
             ConfigError: a path is relative, or there is no image; all faults are named.
         """
         seen = self._paths() | ({} if data_source is None else {"data.source": data_source})
+        seen |= self.signing.paths() if self.signing else {}
         if weights_source is not None and "/" in weights_source:  # A name has none.
             seen["initial_weights.source"] = weights_source
         faults = [
@@ -218,6 +227,8 @@ class Environment(_Section):
         if self.metadata.startswith("sqlite:"):
             database = paths.absolute(self.metadata.removeprefix("sqlite:"))
             changed["metadata"] = f"sqlite:{database}"
+        if self.signing is not None:
+            changed["signing"] = self.signing.moved(paths.absolute)
         return self.model_copy(update=changed)
 
     def resources_of(self, step: str) -> Resources:
@@ -230,6 +241,7 @@ class Environment(_Section):
             served=self.served,
             training_states=self.training_states,
             serving_program=self.serving_program,
+            signing=self.signing,
             beam_options={
                 step: self.beam.steps.get(step, self.beam.options) for step in steps.ON_BEAM
             },
@@ -279,7 +291,7 @@ def _faults(error: pydantic.ValidationError, path: Path) -> list[str]:
         place = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "value_error":
             lines += fault["msg"].removeprefix("Value error, ").split("\n")
-        elif place.startswith("secrets."):
+        elif place.startswith("secrets.") or place in _NAMES_OF_SECRETS:
             # What came may be a secret.
             lines.append(
                 f"expected {place} to be the name of an environment variable; got something else; "

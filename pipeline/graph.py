@@ -66,6 +66,45 @@ class Inputs:
             parts += [config.tuner.model_dump_json(), source_fingerprint("components.tuner")]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
+    def origin(self, config: PipelineConfig) -> str:
+        """What `made_from` is a hash of, and the code that judged, for the attestation; JSON.
+
+        Nothing else: as a parameter of the Pusher it is part of its cache key.
+        """
+        parts = ("data", "model", "training", *(["tuner"] if config.tuner.trials else []))
+        judged = ("evaluator", "serving.check", "serving.server", "serving.pusher")
+        made = ("transform", "trainer", *(["tuner"] if config.tuner.trials else []))
+        materials = [
+            _sha256_of("schema.pbtxt", self.schema),
+            _sha256_of("dataset.json", schemas.to_json(self.dataset)),
+        ]
+        seen = {"files of the records": self.records_digest, "initial weights": self.weights_digest}
+        materials += [
+            {"name": name, "digest": {"deeplabState": digest}}
+            for name, digest in seen.items()
+            if digest
+        ]
+        return json.dumps(
+            {
+                "dataset": self.dataset.name,
+                "configuration": {
+                    **{part: getattr(config, part).model_dump(mode="json") for part in parts},
+                    "initial_weights": {"scope": config.initial_weights.scope},
+                },
+                "source_fingerprints": {
+                    f"components.{part}": source_fingerprint(f"components.{part}")
+                    for part in (*made, *judged)
+                },
+                "materials": materials,
+            },
+            sort_keys=True,
+        )
+
+
+def _sha256_of(name: str, text: str) -> dict:
+    """A text, as in-toto describes what something was made of."""
+    return {"name": name, "digest": {"sha256": hashlib.sha256(text.encode()).hexdigest()}}
+
 
 def create_pipeline(
     config: PipelineConfig,
@@ -210,6 +249,7 @@ def create_pipeline(
         name=config.name,
         pipeline=config.pipeline_name,
         made_from=made_from,
+        origin=inputs.origin(config),
         split=VAL,
         options=config.push.model_dump_json(),
         source_fingerprint=source_fingerprint("components.serving.pusher"),

@@ -2,9 +2,7 @@
 
 import argparse
 import contextlib
-import getpass
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -71,12 +69,10 @@ def recorded(
     """
     # Imported here: what is wrong with the arguments is said before.
     from components import metadata
+    from components.serving.signing import attestation
 
     known = next(filter(None, map(versions.read_provenance, used.values())), None)
-    said = {
-        "by": f"{getpass.getuser()} on {socket.gethostname()}",
-        "reason": arguments.reason,
-    }
+    said = {"by": attestation.who(), "reason": arguments.reason}
     with exclusive.alone(place, arguments.name):
         database = metadata.connection(place.metadata)
         Path(database.sqlite.filename_uri).parent.mkdir(parents=True, exist_ok=True)

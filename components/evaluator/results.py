@@ -3,8 +3,10 @@
 import dataclasses
 import math
 import os
+from typing import Any
 
 import tensorflow_model_analysis as tfma
+from google.protobuf import json_format
 
 from components import texts
 from components.evaluator.options import ABOVE_CONSTANT, DEAD_CLASSES, FLOAT_NOISE
@@ -79,6 +81,21 @@ def load_evaluation(uri: str) -> Evaluation:
         slices={label: metrics for label, metrics in sorted(candidate.items()) if label},
         reasons=tuple(_reasons(uri, whole)),
     )
+
+
+def load_thresholds(uri: str) -> dict[str, Any]:
+    """What the model gate asked of a candidate: TFMA's thresholds by metric, as JSON.
+
+    Args:
+        uri: of the `evaluation` artifact.
+    """
+    configured = tfma.load_eval_result(uri, model_name=None).config
+    return {
+        metric.class_name: json_format.MessageToDict(part.threshold)
+        for spec in configured.metrics_specs
+        for metric in spec.metrics
+        for part in metric.per_slice_thresholds
+    }
 
 
 def _listed(names: list[str]) -> str:

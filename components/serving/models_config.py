@@ -10,7 +10,6 @@ file itself had to name, by `specific`, would never be loaded. By `latest` it is
 and until it answers the label stays where it is, at a version that stays loaded.
 """
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from components.errors import ConfigError
 from components.serving import versions
-from components.storage import paths
+from components.storage import claims, paths
 from components.storage.locks import locked
 
 FILE = "models.config"
@@ -83,8 +82,8 @@ def label(folder: str, number: int, name: str) -> None:
     """
     file, model_name = path(folder), _split(folder)[1]
     # Two models may be pushed at once.
-    lock = contextlib.nullcontext() if paths.is_remote(file) else locked(Path(file))
-    with lock:
+    is_remote = paths.is_remote(file)
+    with claims.turn(_split(folder)[0], FILE) if is_remote else locked(Path(file)):
         config = _read(file)
         model = _find(config, model_name)
         if model is None:

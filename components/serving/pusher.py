@@ -1,7 +1,10 @@
 """Pushing as a TFX component: a blessed model that serves becomes the newest version."""
 
 import json
+import math
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from absl import logging
 from tfx.components.util import model_utils
@@ -11,10 +14,11 @@ from tfx.utils import path_utils
 from components import runtime, tfx
 from components.artifacts import DataReport
 from components.data_gate import report
-from components.evaluator.results import load_evaluation
+from components.evaluator.results import load_evaluation, load_thresholds
 from components.examples import first_records
-from components.serving import batching, models_config, succession, versions, warm_up
+from components.serving import batching, models_config, pushing, succession, versions, warm_up
 from components.serving.push_options import PushOptions
+from components.serving.signing import attestation
 from components.storage import paths
 
 _LOOKED_AT = 64
@@ -34,11 +38,14 @@ def Pusher(
     name: tfx.dsl.components.Parameter[str],
     pipeline: tfx.dsl.components.Parameter[str],
     made_from: tfx.dsl.components.Parameter[str],
+    origin: tfx.dsl.components.Parameter[str],
     split: tfx.dsl.components.Parameter[str],
     options: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
     """Pushes to `<served>/<name>/<version>/`, with what it is warmed up with and was made from.
+
+    `origin` is JSON, what `made_from` is a hash of, see `pipeline.graph.Inputs.origin`.
 
     TFX's own Pusher adds nothing to a version, and takes the destination as a parameter. The
     properties of the artifact are those that TFX's gives: `pushed`, `pushed_destination`,
@@ -71,16 +78,35 @@ def Pusher(
         if wanted.warm_up_records:
             warm_up.replay(source, added[_WARM_UP])
         found = paths.read_bytes(paths.join(data_report.uri, report.FILE))
-        version = versions.push(
+        data = report.from_json(found.decode())
+        verdict = _verdict(evaluation.uri, succession.baseline_version(folder, made_from))
+        provenance = versions.Provenance(
+            made_from=made_from,
+            pipeline=pipeline,
+            pushed_at=succession.now(),
+            mean_iou=verdict["candidate"]["mean_iou"],
+        )
+        known = json.loads(origin)
+        version = pushing.push(
             source,
             folder,
             {**added, f"{versions.EXTRA}/{versions.DATA_REPORT}": found},
-            versions.Provenance(
-                made_from=made_from,
-                pipeline=pipeline,
-                pushed_at=succession.now(),
-                mean_iou=load_evaluation(evaluation.uri).candidate["mean_iou"],
+            provenance,
+            predicate=attestation.predicate(
+                provenance,
+                configuration=known["configuration"] | {"push": wanted.model_dump(mode="json")},
+                fingerprints=known["source_fingerprints"],
+                materials=[*known["materials"], *map(_material, data.sources)],
+                verdict=verdict,
             ),
+            data={
+                f"{known['dataset']} {each.name}".strip(): {
+                    "records_digest": each.digest,
+                    "records": json.dumps({s: m.records for s, m in each.splits.items()}),
+                }
+                for each in data.sources
+            },
+            signing=runtime.current().signing,
         )
     number = os.path.basename(version)
     models_config.label(folder, int(number), wanted.label)
@@ -94,6 +120,33 @@ def Pusher(
     paths.write_text(
         paths.join(pushed_model.uri, "pushed.json"), json.dumps({"destination": version})
     )
+
+
+def _verdict(evaluation: str, baseline: str | None) -> dict[str, Any]:
+    """What the Evaluator measured, asked for and compared with, as JSON has it: no NaN."""
+    found = load_evaluation(evaluation)
+    return {
+        "blessed": found.blessed,
+        "candidate": _numbers(found.candidate),
+        "baseline": found.baseline and _numbers(found.baseline),
+        "baseline_version": baseline and os.path.basename(baseline),
+        "thresholds": load_thresholds(evaluation),
+    }
+
+
+def _numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    return {
+        name: value if math.isfinite(value) else None for name, value in sorted(metrics.items())
+    }
+
+
+def _material(source: report.Source) -> dict[str, Any]:
+    """Records, as in-toto describes what something was made of."""
+    return {
+        "name": source.name or "records",
+        "digest": {"deeplabRecords": source.digest},
+        "annotations": {split: measured.records for split, measured in source.splits.items()},
+    }
 
 
 def _label(folder: str, number: str) -> str:
@@ -133,5 +186,5 @@ def _remove_older(folder: str, made_from: str, keep: int) -> None:
     baseline = succession.baseline_version(folder, made_from)
     if baseline is not None:  # A repeated run measures up to it again.
         needed.add(os.path.basename(baseline))
-    for path in versions.remove_older(folder, keep, needed):
+    for path in pushing.remove_older(folder, keep, needed):
         logging.info("Removed version %s: the newest %d stay", path, keep)

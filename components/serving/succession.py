@@ -11,7 +11,10 @@ import os
 from datetime import UTC, datetime
 
 from components.errors import ConfigError, NotBlessedError, PipelineError
-from components.serving import models_config, versions
+from components.runtime import Signing
+from components.serving import models_config, pushing, versions
+from components.serving.signing import attestation, files, signer, verification
+from components.storage import paths
 
 
 def now() -> str:
@@ -155,19 +158,42 @@ def find(folder: str, number: str | None) -> str:
     return path
 
 
-def roll_back(folder: str, target: str) -> str:
+def require_verified(target: str, signing: Signing | None) -> None:
+    """Refuses to put a signature under files that were changed, or that it was not under before.
+
+    Args:
+        target: path of a version.
+        signing: with what a copy of it will be signed; None: it will not be.
+
+    Raises:
+        ConfigError: naming what is wrong.
+    """
+    verifier = signer.own(signing) if signing is not None else None
+    found = verification.examine(target, verifier)
+    if found.faults:
+        raise ConfigError(
+            f"expected a version that is what was pushed; got {target}: {found.faults[0]}; to fix, "
+            "choose another one, or, if this key has not signed it, take signing out of the "
+            "environment: the copy is unsigned then"
+        )
+
+
+def roll_back(folder: str, target: str, signing: Signing | None = None) -> str:
     """Serves an earlier version again, as a copy of a higher number.
 
     Args:
         folder: of the versions of a served model.
         target: path of the version, see `find`.
+        signing: with what the copy is signed; None: it is not.
 
     Returns:
         The path of the copy.
 
     Raises:
+        ConfigError: the version is not what was pushed, or another's key has signed it.
         PipelineError: there is no higher number.
     """
+    require_verified(target, signing)
     known = versions.read_provenance(target)
     number = os.path.basename(target)
     replaced = {}
@@ -176,11 +202,17 @@ def roll_back(folder: str, target: str) -> str:
             break
         other = versions.read_provenance(version)
         replaced[os.path.basename(version)] = other.made_from if other else ""
-    return versions.push(
+    provenance = dataclasses.replace(
+        known, republished=known.republished or number, took_back=replaced, pushed_at=now()
+    )
+    said = paths.join(target, files.ATTESTATION_FILE)
+    return pushing.push(
         target,
         folder,
         {},
-        dataclasses.replace(
-            known, republished=known.republished or number, took_back=replaced, pushed_at=now()
-        ),
+        provenance,
+        predicate=attestation.republished(paths.read_text(said), provenance)
+        if paths.exists(said)
+        else None,
+        signing=signing,
     )

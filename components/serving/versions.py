@@ -1,42 +1,48 @@
-"""The folder that models are pushed to, as a server sees it: versions, the newest, pushing.
+"""The folder that models are pushed to, as a server sees it: versions, and the newest.
 
 A version carries what it must be judged by later: which data it learned from, and from what it was
-made. It needs no ML Metadata to be read. Which version follows which is `succession`. Nothing here
-imports TensorFlow for a folder of this machine.
+made. It needs no ML Metadata to be read. How one gets there is `pushing`, which follows which
+`succession`. Nothing here imports TensorFlow for a folder of this machine.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import re
-import time
-import uuid
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from components.errors import ConfigError, PipelineError
+from components.errors import ConfigError
 from components.storage import paths
-from components.storage.locks import locked
 
 MODEL_DESCRIPTION = "model.json"
-"""Class names, configuration and identity of a model; in `assets.extra`, as the three below."""
+"""Class names, configuration and identity of a model; in `assets.extra`, as all below."""
 WEIGHTS = "weights"
 """Prefix of a checkpoint in the official format: the network as it was trained."""
 DATA_REPORT = "data_report.json"
 """What the data gate measured of the records that the model learned from."""
 PROVENANCE = "provenance.json"
 """From what the model was made, see `Provenance`."""
+BILL = "bom.cdx.json"
+"""The bill of materials, see `components.serving.signing.bill`."""
+ATTESTATION = "attestation.intoto.json"
+"""Of which files the version is, and how they came about, see `signing.attestation`."""
+SIGNATURE = "model.sig"
+"""Of all other files, where a key is configured, see `signing.signature`."""
 
 EXTRA = "assets.extra"
 """The folder of a SavedModel that TensorFlow Serving leaves alone."""
-_SAVED_MODEL = "saved_model.pb"
-_SAYS_WHERE_FROM = {f"{EXTRA}/{DATA_REPORT}", f"{EXTRA}/{PROVENANCE}"}
-_UNFINISHED = ".unfinished-"
+SAVED_MODEL = "saved_model.pb"
+"""The graph, without which a folder is no version."""
+HIGHEST = 2**63 - 1
+"""The largest number that TensorFlow Serving reads."""
+
+SAYS_WHERE_FROM = frozenset(
+    f"{EXTRA}/{name}" for name in (DATA_REPORT, PROVENANCE, BILL, ATTESTATION, SIGNATURE)
+)
+"""What a push adds, by the paths in a version; all else is the model, and what serves it."""
+
 _NUMBER = re.compile("[0-9]+")
-_HIGHEST = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +63,10 @@ class Provenance:
     """The number of the version that a rollback copied this one from; empty for a model's first."""
     took_back: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Of a rollback: from what the versions were made that it replaced, by their numbers."""
+    attested: bool = False
+    """Whether there is an attestation; none where older code pushed it."""
+    signed: bool = False
+    """Whether there is a signature: that it is gone must be seen."""
 
 
 def numbered(folder: str) -> list[str]:
@@ -65,7 +75,7 @@ def numbered(folder: str) -> list[str]:
     TensorFlow Serving reads names as whole numbers of 64 bits and looks at nothing else.
     """
     names = [name for name in paths.list_folder(folder) if _NUMBER.fullmatch(name)]
-    numbers = [name for name in names if int(name) <= _HIGHEST]
+    numbers = [name for name in names if int(name) <= HIGHEST]
     return [paths.join(folder, name) for name in sorted(numbers, key=int, reverse=True)]
 
 
@@ -76,7 +86,7 @@ def versions(folder: str) -> list[str]:
 
 def is_whole(version: str) -> bool:
     """Whether a folder holds a model, and not a part of one that is being written or was killed."""
-    return paths.exists(paths.join(version, _SAVED_MODEL))
+    return paths.exists(paths.join(version, SAVED_MODEL))
 
 
 def newest_version(folder: str) -> str | None:
@@ -94,9 +104,10 @@ def content(folder: str, added: Mapping[str, bytes] | None = None) -> str:
     added = added or {}
     found = {path[len(folder.rstrip("/")) + 1 :] for path in paths.walk_files(folder)}
     digest = hashlib.sha256()
-    for name in sorted((found | added.keys()) - _SAYS_WHERE_FROM):
+    for name in sorted((found | added.keys()) - SAYS_WHERE_FROM):
         data = added[name] if name in added else paths.read_bytes(paths.join(folder, name))
-        digest.update(f"/{name} {len(data)}\n".encode())
+        # Whoever reads a version must not trip over a name that is no text.
+        digest.update(f"/{name} {len(data)}\n".encode(errors="surrogateescape"))
         digest.update(data)
     return digest.hexdigest()
 
@@ -112,7 +123,7 @@ def read_extra(version: str, name: str) -> dict[str, Any] | None:
     path = paths.join(version, EXTRA, name)
     try:
         content = json.loads(paths.read_text(path)) if paths.exists(path) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 
@@ -158,99 +169,3 @@ def require_same_classes(folder: str, class_names: tuple[str, ...], dataset: str
         "there, which could neither be compared nor replaced; to fix, give another --output, or "
         "the model a name of its own with --set name=…"
     )
-
-
-def push(model: str, folder: str, added: Mapping[str, bytes], provenance: Provenance) -> str:
-    """Makes a model the newest version of a folder; a server sees the whole of it or nothing.
-
-    On this machine the version is written under another name and renamed. A bucket knows no
-    renaming; there `saved_model.pb`, without which nothing is a version, comes last.
-
-    Args:
-        model: folder of the SavedModel.
-        folder: of the versions; made if it is not there.
-        added: files to put into the version, by their paths below it.
-        provenance: from what the model was made; `content` is filled in.
-
-    Returns:
-        The path of the version. Its number is the time in seconds, but higher than those there.
-
-    Raises:
-        PipelineError: there is no higher number.
-    """
-    provenance = dataclasses.replace(provenance, content=content(model, added))
-    text = json.dumps(dataclasses.asdict(provenance), indent=2)
-    added = {**added, f"{EXTRA}/{PROVENANCE}": text.encode()}
-    if paths.is_remote(folder):
-        version = _next_version(folder)
-        _write(model, version, added)
-        return version
-    paths.make_folder(folder)
-    # Two at once would take the same number, and clear away what the other is writing.
-    with locked(Path(folder)):
-        return _push_here(model, folder, added)
-
-
-def remove_older(folder: str, keep: int, needed: Collection[str]) -> list[str]:
-    """Removes complete versions of a folder, the oldest first, until `keep` are left.
-
-    Args:
-        folder: of the versions.
-        keep: how many of the newest stay, at least 1.
-        needed: numbers of those that stay in any case.
-
-    Returns:
-        The paths that were removed.
-    """
-    gone = [path for path in versions(folder)[keep:] if os.path.basename(path) not in needed]
-    for version in reversed(gone):
-        if paths.is_remote(folder):
-            # Without its graph it is no version any more, whatever becomes of the rest.
-            paths.remove_file(paths.join(version, _SAVED_MODEL))
-            paths.remove_tree(version)
-        else:
-            unfinished = _unfinished(folder)
-            paths.rename(version, unfinished)
-            paths.remove_tree(unfinished)
-    return gone
-
-
-def _next_version(folder: str) -> str:
-    highest = next(iter(numbered(folder)), None)
-    number = max(int(time.time()), int(os.path.basename(highest)) + 1 if highest else 0)
-    if number > _HIGHEST:
-        raise PipelineError(
-            f"expected a version below the highest number that servers know; got {highest}; to "
-            "fix, remove it"
-        )
-    return paths.join(folder, str(number))
-
-
-def _unfinished(folder: str) -> str:
-    """A path in the folder that no server takes for a version, and the next push clears away."""
-    return paths.join(folder, f"{_UNFINISHED}{uuid.uuid4().hex}")
-
-
-def _push_here(model: str, folder: str, added: Mapping[str, bytes]) -> str:
-    version = _next_version(folder)
-    for name in paths.list_folder(folder):
-        if name.startswith(_UNFINISHED):  # A killed run left it.
-            paths.remove_tree(paths.join(folder, name))
-    unfinished = _unfinished(folder)
-    try:
-        _write(model, unfinished, added)
-        paths.rename(unfinished, version)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            paths.remove_tree(unfinished)
-        raise
-    return version
-
-
-def _write(model: str, version: str, added: Mapping[str, bytes]) -> None:
-    # Not every store takes a second file of one name: a copy of a version has its own provenance.
-    paths.copy_tree(model, version, without=(_SAVED_MODEL, *added))
-    paths.make_folder(paths.join(version, EXTRA))
-    for name, data in added.items():
-        paths.write_bytes(paths.join(version, name), data)
-    paths.copy_file(paths.join(model, _SAVED_MODEL), paths.join(version, _SAVED_MODEL))

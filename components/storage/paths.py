@@ -5,6 +5,7 @@ for remote paths alone; its errors become `OSError`s. Paths are strings: `pathli
 `gs:/bucket` of `gs://bucket`.
 """
 
+import errno
 import functools
 import os
 import re
@@ -113,8 +114,13 @@ def write_bytes(path: str, content: bytes) -> None:
         return
     part = beside(Path(path), f".{uuid.uuid4().hex}.part")
     try:
-        part.write_bytes(content)
+        with part.open("wb") as file:
+            file.write(content)
+            # Renamed before its bytes are on the disk, it would be empty after a loss of power.
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(part, path)
+        flush(os.path.dirname(path) or ".")
     finally:
         part.unlink(missing_ok=True)
 
@@ -200,6 +206,26 @@ def copy_tree(source: str, target: str, without: Collection[str] = ()) -> None:
 def rename(source: str, target: str) -> None:
     """Gives a file or folder of this machine another path, at once; stores know no renaming."""
     os.rename(source, target)
+
+
+def flush(path: str) -> None:
+    """Waits until a file of this machine, or the names in a folder of it, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some file systems, of buckets for example, know no such thing for folders.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def flush_tree(folder: str) -> None:
+    """The same of a folder with all that is in it; what lies in a folder comes before it."""
+    for where, _, names in os.walk(folder, topdown=False):
+        for path in (*(os.path.join(where, name) for name in names), where):
+            flush(path)
 
 
 def _gfile():

@@ -14,12 +14,12 @@ from components.errors import exit_codes
 
 VERBS = (
     *("run", "compile", "serve", "ask", "parity", "history", "rollback", "promote"),
-    *("doctor", "tensorboard"),
+    *("verify", "keys", "doctor", "tensorboard"),
 )
 
 EXIT_CODES = """exit codes: 0 pushed, or nothing new to push; 1 crash; 2 bad configuration;
-3 bad data; 4 not blessed; 5 serving check failed; 6 download failed; 130 interrupted;
-143 terminated; after both the same command goes on where it was"""
+3 bad data; 4 not blessed; 5 serving check failed, or not verified; 6 download failed;
+130 interrupted; 143 terminated; after both the same command goes on where it was"""
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -9,8 +9,9 @@ import os
 
 from rich.console import Console
 
+from components.runtime import Signing
 from components.serving import models_config, succession, versions
-from pipeline import releases
+from pipeline import door, releases
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,16 +34,26 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     """
     place, folder = releases.find(arguments)
     place.require_local()
+    door.require_signing_key(place)
     target = succession.find(folder, arguments.version)
+    succession.require_verified(target, place.signing)
     served = versions.newest_version(folder)
     used = {"served": served, "target": target}
     with releases.recorded(arguments, place, "Rollback", used) as given:
-        copy = succession.roll_back(folder, target)
+        copy = succession.roll_back(folder, target, place.signing)
         models_config.label(folder, int(os.path.basename(copy)), models_config.STABLE)
         given["pushed_model"] = releases.described(copy, models_config.STABLE)
     console.print(
         f"Served now: {copy}, a copy of version {os.path.basename(target)}, in place of version "
-        f"{os.path.basename(served)}",
+        f"{os.path.basename(served)}{_signed(target, place.signing)}",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _signed(target: str, signing: Signing | None) -> str:
+    """What is to be said of the copy's signature."""
+    if signing is not None:
+        return "; the copy is signed"
+    known = versions.read_provenance(target)
+    return "; the copy is not signed, as that was" if known and known.signed else ""

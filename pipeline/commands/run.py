@@ -47,6 +47,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     environment = environment.made_absolute()
     config = door.with_absolute_paths(config)
     environment.require_local()
+    door.require_signing_key(environment)
     description = door.describe(config, environment)
     door.require_place_for(description, config.name, environment)
     if not paths.is_remote(environment.root):

@@ -119,6 +119,23 @@ def test_too_little_disk(checkout, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("signing", "message"),
+    [
+        ('private_key = "{root}/gone"', "gone; got No such file or directory; to fix, make a pair"),
+        ('private_key = "/etc/passwd"', "expected a private key on secp256r1"),
+        ('private_key = "/dev/zero"', "got no file; to fix, make a pair with"),
+        ('private_key = "k"\npassword = "NOWHERE"', "the environment variable that signing.passw"),
+        ('identity_token = "NOWHERE"', "the environment variable that signing.identity_token nam"),
+        ('certificate = "c"', "expected signing with either private_key or identity_token; got n"),
+    ],
+)
+def test_a_key_that_is_none_is_refused_at_the_door(checkout, tmp_path, signing, message):
+    place = tmp_path / "mine.toml"
+    place.write_text(f'root = "output"\nmetadata = "sqlite:{{root}}/db"\n[signing]\n{signing}\n')
+    check_refused(checkout, ["--environment", str(place)], 2, message)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--pipeline-root", "runs"], "expected root to be an absolute path"),

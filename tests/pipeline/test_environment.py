@@ -4,6 +4,7 @@ import pytest
 
 import schemas
 from components.errors import ConfigError
+from components.runtime import Signing
 from components.storage import paths
 from pipeline import environment, recipes, steps
 from pipeline.environment import Beam, Environment, Resources
@@ -261,6 +262,7 @@ CHANGED = {
     "resources": {"Trainer": Resources(gpus=8)},
     "schemas": ("/f",),
     "min_free_disk_gb": 9.0,
+    "signing": Signing(private_key="/g"),
     "secrets": {"bucket": "TOKEN"},
 }
 

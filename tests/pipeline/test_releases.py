@@ -12,7 +12,9 @@ from rich.console import Console
 
 from components import metadata
 from components.errors import ConfigError
+from components.runtime import Signing
 from components.serving import models_config, versions
+from components.serving.signing import keys
 from components.storage.locks import only_run
 from pipeline import commands
 from tests.components.serving.model_folders import make_model, push
@@ -97,6 +99,45 @@ def test_back_and_forth(pushed, folder, say, store):
     (first, second) = executions(store())
     assert first[:2] == second[:2] == ("Rollback", "COMPLETE")
     assert first[2]["reason"] == "horses are cows" and " on " in first[2]["by"]
+
+
+def test_a_copy_of_a_signed_version_is_signed_with_the_environments_key(
+    pushed, folder, model, say, store, tmp_path
+):
+    keys.make_pair(str(tmp_path / "keys"), None)
+    place = tmp_path / "mine.toml"
+    place.write_text(
+        'root = "output"\nmetadata = "sqlite:{root}/metadata.sqlite"\n[signing]\n'
+        f'private_key = "{tmp_path}/keys/{keys.PRIVATE}"\n'
+    )
+    private = str(tmp_path / "keys" / keys.PRIVATE)
+    a = push(model("A"), folder, "a", signing=Signing(private_key=private))
+    (b,) = pushed("B")
+    said = say("rollback", "--environment", str(place))
+    copy = versions.newest_version(folder)
+    assert "; the copy is signed\n" in said
+    public = str(tmp_path / "keys" / keys.PUBLIC)
+    assert f"and the number {number(copy)}\n" in say("verify", "--public-key", public)
+    with pytest.raises(ConfigError, match=r"it is not signed, and not by .*to fix, choose another"):
+        say("rollback", str(number(b)), "--environment", str(place))
+    assert len(executions(store())) == 1
+    pushed("C")
+    assert "; the copy is not signed, as that was\n" in say("rollback", str(number(copy)))
+    os.remove(private)
+    before = versions.versions(folder)
+    with pytest.raises(ConfigError, match="expected a private key"):
+        say("rollback", str(number(a)), "--environment", str(place))
+    assert versions.versions(folder) == before
+
+
+def test_what_was_changed_beside_the_model_is_not_rolled_back_to(pushed, folder, say):
+    """Its content hash does not cover what it says of itself; the attestation does."""
+    a, b = pushed("AB")
+    Path(a, "assets.extra", "data_report.json").write_text("[]")
+    assert versions.is_unharmed(a)
+    with pytest.raises(ConfigError, match=r"assets.extra/data_report.json was changed; to fix"):
+        say("rollback")
+    assert versions.versions(folder) == [b, a]
 
 
 def test_who_went_from_what_to_what_is_in_ml_metadata(pushed, folder, say, store):

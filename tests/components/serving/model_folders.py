@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import schemas
-from components.serving import versions
+from components.runtime import Signing
+from components.serving import pushing, versions
 
 
 def make_model(folder: Path, dataset: str, weights: bytes = b"weights") -> str:
@@ -19,9 +20,11 @@ def make_model(folder: Path, dataset: str, weights: bytes = b"weights") -> str:
     return str(folder)
 
 
-def push(model: str, folder: str, made_from: str = "ab", **known) -> str:
+def push(
+    model: str, folder: str, made_from: str = "ab", signing: Signing | None = None, **known
+) -> str:
     provenance = versions.Provenance(
         made_from=made_from, pipeline="deeplab-sample", pushed_at="2026-01-02T03:04:05", **known
     )
     report = {f"{versions.EXTRA}/{versions.DATA_REPORT}": b"{}"}
-    return versions.push(model, folder, report, provenance)
+    return pushing.push(model, folder, report, provenance, signing=signing)

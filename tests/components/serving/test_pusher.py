@@ -1,5 +1,6 @@
 """A blessed model becomes a version that a server can be started with, once, and by the policy."""
 
+import json
 import os
 
 import pytest
@@ -7,18 +8,31 @@ import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.utils import path_utils
 
+import schemas
 from components.artifacts import DataReport
 from components.data_gate import report
+from components.dataset.examination.measures import NOTHING
 from components.errors import NotBlessedError, ServingError
-from components.runtime import Runtime
+from components.runtime import Runtime, Signing
 from components.serving import models_config, succession, versions, warm_up
 from components.serving.push_options import PushOptions
 from components.serving.pusher import Pusher
+from components.serving.signing import attestation, keys, signer, verification
+from components.serving.signing.files import ATTESTATION_FILE, BILL_FILE
 from components.storage import paths
+from pipeline import recipes
+from pipeline.graph import Inputs
 
 pytestmark = pytest.mark.slow
 types = tfx.types.standard_artifacts
 PLAIN = PushOptions(batch_sizes=(1, 2), warm_up_records=0)
+ORIGIN = Inputs(
+    dataset=schemas.load("sample"),
+    schema=schemas.schema_text("sample"),
+    records="/records",
+    records_digest="cd" * 16,
+    weights_digest="ef" * 16,
+).origin(recipes.get("sample"))
 WARM = PLAIN.replace(warm_up_records=2)
 
 
@@ -60,7 +74,8 @@ def inputs(artifact, exported_model, evaluated, examples):
     evaluation = artifact(types.ModelEvaluation, "evaluation")
     paths.copy_tree(evaluated, evaluation.uri)
     data_report = artifact(DataReport, "data_report")
-    paths.write_text(f"{data_report.uri}/{report.FILE}", "{}")
+    source = report.Source(span=3, digest="ab" * 16, splits={"train": NOTHING, "val": NOTHING})
+    paths.write_text(f"{data_report.uri}/{report.FILE}", report.Report(sources=(source,)).to_json())
     return {
         "model": model,
         "model_blessing": model_blessing,
@@ -76,11 +91,15 @@ def push(artifact, inputs, served, tmp_path):
     """Runs the step; gives what it says of the version."""
     count = 0
 
-    def push(options: PushOptions = PLAIN, made_from: str = "a") -> dict:
+    def push(
+        options: PushOptions = PLAIN, made_from: str = "a", signing: Signing | None = None
+    ) -> dict:
         nonlocal count
         count += 1
         pushed = artifact(types.PushedModel, f"pushed-{count}")
-        runtime = Runtime(served=served, training_states=str(tmp_path), beam_options={})
+        runtime = Runtime(
+            served=served, training_states=str(tmp_path), beam_options={}, signing=signing
+        )
         with runtime.handed_on():
             Pusher.EXECUTOR_SPEC.executor_class._FUNCTION(
                 **inputs,
@@ -88,6 +107,7 @@ def push(artifact, inputs, served, tmp_path):
                 name="deeplab",
                 pipeline="deeplab-sample",
                 made_from=made_from,
+                origin=ORIGIN,
                 split="val",
                 options=options.to_json(),
                 source_fingerprint="",
@@ -122,6 +142,45 @@ def test_a_version_has_all_that_a_server_is_started_with(push, folder):
     batching = paths.read_text(f"{version}/batching_params.pbtxt")
     assert "allowed_batch_sizes: 1\nallowed_batch_sizes: 2\n" in batching
     assert models_config.labels(folder) == {"stable": int(os.path.basename(version))}
+
+
+@both_places
+def test_a_version_says_what_it_is_made_of_and_how(push, tmp_path):
+    keys.make_pair(str(tmp_path / "keys"), None)
+    signing = Signing(private_key=str(tmp_path / "keys" / keys.PRIVATE))
+    version = push(WARM, signing=signing)["destination"]
+    found = verification.examine(version, signer.own(signing))
+    assert found.faults == found.unknown == () and len(found.holds) == 4
+    content = paths.read_bytes(f"{version}/assets.extra/tf_serving_warmup_requests")
+    assert warm_up.replay(version, content) > 0  # By the loader that servers have.
+    bill = json.loads(paths.read_text(f"{version}/{BILL_FILE}"))
+    (data,) = (each for each in bill["components"] if each["type"] == "data")
+    assert data["name"] == "sample span-3"
+    predicate = attestation.read(paths.read_text(f"{version}/{ATTESTATION_FILE}"))["predicate"]
+    build, run = predicate["buildDefinition"], predicate["runDetails"]
+    configuration = build["externalParameters"]["configuration"]
+    recipe = recipes.get("sample")
+    for part in ("data", "model", "training"):
+        assert configuration[part] == getattr(recipe, part).model_dump(mode="json")
+    assert configuration["push"] == WARM.model_dump(mode="json")
+    materials = {each["name"]: each["digest"] for each in build["resolvedDependencies"]}
+    assert materials.keys() == {
+        *("dataset.json", "schema.pbtxt", "files of the records", "initial weights", "span-3")
+    }
+    assert materials["span-3"] == {"deeplabRecords": "ab" * 16}
+    assert "components.trainer" in build["internalParameters"]["source_fingerprints"]
+    verdict = run["deeplab_verdict"]
+    assert verdict["candidate"]["mean_iou"] == versions.read_provenance(version).mean_iou
+    assert verdict["thresholds"]["MeanIoU"]["valueThreshold"]["lowerBound"] == 0.0
+    assert verdict["baseline"] is verdict["baseline_version"] is None
+
+
+def test_a_key_that_comes_later_pushes_no_model_again(push, tmp_path):
+    first = push()
+    keys.make_pair(str(tmp_path / "keys"), None)
+    signing = Signing(private_key=str(tmp_path / "keys" / keys.PRIVATE))
+    assert push(signing=signing) == first | {"is_new": 0}
+    assert push(made_from="b", signing=signing)["is_new"]
 
 
 def test_it_is_pushed_once_and_again_only_for_what_changes_it(push, folder):

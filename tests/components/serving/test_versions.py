@@ -11,7 +11,7 @@ import pytest
 
 import schemas
 from components.errors import ConfigError, PipelineError
-from components.serving import succession, versions
+from components.serving import pushing, succession, versions
 from components.storage import paths
 from tests.components.serving.model_folders import make_model, push
 from tests.conftest import REPOSITORY
@@ -36,7 +36,8 @@ def contents(folder: str) -> dict[str, bytes]:
 def test_a_pushed_version_is_the_model_with_what_it_was_made_from(model, folder):
     version = push(model, folder)
     assert versions.newest_version(folder) == version
-    added = {"assets.extra/data_report.json", "assets.extra/provenance.json"}
+    names = ("data_report.json", "provenance.json", "attestation.intoto.json")
+    added = {f"assets.extra/{name}" for name in names}
     pushed = contents(version)
     assert {name: pushed[name] for name in pushed.keys() - added} == contents(model)
     assert pushed.keys() >= added
@@ -206,7 +207,7 @@ def test_so_many_of_the_newest_stay_and_what_is_needed(model, folder, place, kee
     folder = f"ram://kept-{keep}/deeplab" if place == "store" else folder
     pushed = [push(model, folder) for _ in range(5)][::-1]
     needed = os.path.basename(pushed[3])
-    gone = versions.remove_older(folder, keep, {needed, "999"})
+    gone = pushing.remove_older(folder, keep, {needed, "999"})
     left = [v for i, v in enumerate(pushed) if i < keep or i == 3]
     assert versions.versions(folder) == versions.numbered(folder) == left
     assert sorted(gone + left) == sorted(pushed)

@@ -119,3 +119,12 @@ def test_the_room_works_without_tensorflow(tmp_path):
     )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
     assert (tmp_path / "copy" / "sample" / "dataset.toml").exists()
+
+
+def test_what_knows_no_flushing_is_left_alone_and_what_is_not_there_is_said(tmp_path):
+    paths.flush("/proc")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").write_text("text")
+    paths.flush_tree(str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        paths.flush(str(tmp_path / "gone"))
