@@ -1,0 +1,149 @@
+"""Pictures to masks, overlays and a table of classes by a pushed model, without a server.
+
+Results of an earlier command of the same names are overwritten; everything appears whole or not at
+all. See docs/predict.md.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+import schemas
+from components import texts
+from components.errors import ConfigError, DataError
+from components.storage import paths
+from pipeline import environment
+from pipeline.commands import arguments as shared
+from pipeline.environment import Environment
+
+SERVED = "served"
+_SHOWN = 8
+"""So many errors are printed; all are in `errors.csv`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this verb."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="folder of a version or of a model's versions, or served: what was pushed to the "
+        "output last, served:NAME under another name",
+    )
+    parser.add_argument(
+        "pictures",
+        metavar="PICTURE|FOLDER",
+        type=Path,
+        nargs="+",
+        help="of any kind that `build` reads; of a folder, all in it and in those below",
+    )
+    parser.add_argument(
+        "--to",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="masks/NAME.png, overlays/NAME.jpg, classes.csv and, if need be, errors.csv go there",
+    )
+    shared.add_environment_arguments(parser, default="local")
+    parser.add_argument("--output", help="of the run, in place of the environment's root")
+    parser.add_argument(
+        "--model-version", help="its number, or a label; the default is the highest number"
+    )
+    parser.add_argument("--no-overlays", action="store_true", help="masks and tables alone")
+    parser.add_argument(
+        "--batch", type=_positive, default=8, help="pictures of one call (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--workers", type=_positive, help="threads; the default is one a core, two at least"
+    )
+
+
+def main(arguments: argparse.Namespace, console: Console) -> None:
+    """Predicts, and writes what `--to` says.
+
+    Raises:
+        ConfigError: there is no such model or picture, or nothing can be written there.
+        DataError: naming the pictures that have no mask; all others are written.
+        ServingError: the model does not load.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Imported here: what the arguments alone make wrong is said at once.
+    from components.prediction import files, model, overlays, results, run
+
+    place = environment.load(
+        arguments.environment, schemas=arguments.schemas, root=arguments.output
+    ).made_absolute()
+    folder = model.version_folder(_folder(arguments.model, place), arguments.model_version)
+    to = arguments.to
+    found, not_taken = files.find(arguments.pictures, without=(to / run.MASKS, to / run.OVERLAYS))
+    loaded = model.Model(folder)
+    dataset = None if arguments.no_overlays else _dataset(loaded.dataset, place)
+    if dataset is not None:
+        overlays.require_colors(dataset, loaded.class_names, folder)
+    places = run.Places(to, dataset)
+    workers = arguments.workers or run.default_workers()
+    done = run.predict(loaded, found, places, batch=arguments.batch, workers=workers)
+    errors = []
+    with results.Tables(to, loaded.class_names) as tables, _bar(console) as bar:
+        for one in bar.track(done, total=len(found), description="Predicting"):
+            if one.counts is not None:
+                tables.add(one.found.name, one.counts)
+                continue
+            tables.add_error(one.found.name, one.error)
+            if len(errors) < _SHOWN:
+                errors.append(f"{one.found.path}: {one.error}")
+    for line in _said(folder, to, len(found) - tables.failed, not_taken, loaded.has_confidence):
+        console.print(line, highlight=False, markup=False)
+    if tables.failed:
+        raise DataError(
+            f"expected pictures that the model can read; got {texts.listed(errors, tables.failed)};"
+            f" to fix, mend them or leave them out; all of them are in {to / results.ERRORS}"
+        )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0; got {text}")
+    return number
+
+
+def _folder(asked: str, place: Environment) -> str:
+    """Of a version, or of the versions of a model."""
+    kind, _, name = asked.partition(":")
+    if kind == SERVED:
+        return paths.join(place.served, name or "deeplab")
+    return asked
+
+
+def _dataset(name: str, place: Environment) -> schemas.Dataset:
+    try:
+        return schemas.load(name, place.schemas)
+    except schemas.DatasetError as error:
+        raise ConfigError(
+            f"expected the description of {name or 'the data set'}, that the model learned from, "
+            f"for its colours; got none ({error}); to fix, give its folder with --schemas, or "
+            "--no-overlays"
+        ) from error
+
+
+def _bar(console: Console) -> Progress:
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def _said(
+    folder: str, to: Path, masks: int, not_taken: list[str], has_confidence: bool
+) -> Iterator[str]:
+    yield f"{texts.counted(masks, 'mask')} written to {to} by {folder}"
+    if not_taken:
+        listed = texts.listed(not_taken, limit=3)
+        yield f"Not taken, for their names do not end as a picture's: {listed}"
+    if not has_confidence:
+        yield (
+            "This model does not say how sure it is of each pixel: mean_confidence is empty. Push "
+            "it again to have it."
+        )
