@@ -110,7 +110,12 @@ def read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise PictureError(f"expected a file that can be read, got {error.strerror}") from error
+        raise unreadable(error) from error
+
+
+def unreadable(error: OSError) -> PictureError:
+    """What to raise where the system does not let a picture be read."""
+    return PictureError(f"expected a file that can be read, got {error.strerror}")
 
 
 def as_served(encoded: bytes) -> bytes:

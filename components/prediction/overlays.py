@@ -43,15 +43,13 @@ def shrunk_size(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def shrunk_ids(ids_HW: np.ndarray) -> np.ndarray:
-    """Class ids, uint8, at the middles of the overlay's pixels."""
-    height, width = ids_HW.shape
-    small = shrunk_size(width, height)
-    rows, columns = (
+def shown_places(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of a mask that lie at the middles of its overlay's pixels, int64."""
+    columns, rows = (
         np.minimum(((np.arange(count) + 0.5) * size / count).astype(np.int64), size - 1)
-        for count, size in ((small[1], height), (small[0], width))
+        for count, size in zip(shrunk_size(width, height), (width, height), strict=True)
     )
-    return np.asarray(ids_HW[rows])[:, columns]
+    return rows, columns
 
 
 def shrunk_picture(source: bytes | str, width: int, height: int) -> Image.Image:

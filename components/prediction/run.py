@@ -6,24 +6,22 @@ another computes, and no more is in memory than the batches that are under way.
 
 import dataclasses
 import itertools
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyvips
 
-from components.prediction import files, overlays, results
+from components.prediction import decoding, files, large, overlays, results
 from components.prediction.files import Found, PictureError
 from components.prediction.model import Answer, Model
 from components.prediction.results import Counts
+from components.prediction.spill import Plane
+from components.prediction.threads import in_threads
+from components.storage import folders
 from schemas import Dataset
 
 MASKS, OVERLAYS = "masks", "overlays"
-_In, _Out = TypeVar("_In"), TypeVar("_Out")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,13 +50,19 @@ class Places:
         """The path of its overlay."""
         return self.folder / OVERLAYS / f"{found.target}.jpg"
 
-    def write_overlay(self, found: Found, source: bytes | str, ids_HW, counts: Counts) -> None:
+    def write_overlay(
+        self,
+        found: Found,
+        source: bytes | str,
+        picked: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        counts: Counts,
+    ) -> None:
         """Draws and writes the overlay, if there is to be one.
 
         Args:
             found: the picture.
             source: its file, or the path of one.
-            ids_HW: the mask, uint8, an array or what is indexed as one.
+            picked: rows and columns to the class ids there, uint8 `[len(rows), len(columns)]`.
             counts: of the whole mask.
 
         Raises:
@@ -70,9 +74,9 @@ class Places:
             small = overlays.shrunk_picture(source, counts.width, counts.height)
         except pyvips.Error as error:
             raise PictureError(
-                f"expected a picture to lay colours over, got {_line(error)}"
+                f"expected a picture to lay colours over, got {decoding.first_line(error)}"
             ) from error
-        ids_HW = overlays.shrunk_ids(ids_HW)
+        ids_HW = picked(*overlays.shown_places(counts.width, counts.height))
         drawn = overlays.overlay(small, ids_HW, counts.pixels, self.dataset)
         files.write(self.overlay(found), drawn)
 
@@ -100,25 +104,74 @@ def predict(
     yield from itertools.chain.from_iterable(in_threads(one, batches, workers))
 
 
-def in_threads(
-    function: Callable[[_In], _Out], values: Iterable[_In], workers: int
-) -> Iterator[_Out]:
-    """As `map`, some values ahead of who takes the results, and no more than that in memory."""
-    pool, waiting = ThreadPoolExecutor(workers), deque()
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tiling:
+    """How pictures larger than the canvas are cut."""
+
+    overlap: float
+    """See `tiles.axis`."""
+    max_pixels: int
+    """A larger picture is refused before it is decoded."""
+    said: Callable[[int, int], object]
+    """Is called with the tiles of a picture that are done, and all of them."""
+
+
+def predict_tiled(
+    model: Model, found: Sequence[Found], places: Places, tiling: Tiling, *, workers: int
+) -> Iterator[Done]:
+    """As `predict`, larger pictures by overlapping tiles; one picture after the other.
+
+    A picture that fits the canvas is answered as without tiles.
+
+    Args:
+        model: see `Model.require_logits`.
+        found: the pictures.
+        places: where the results go, and what is too large for memory meanwhile.
+        tiling: how.
+        workers: tiles that are asked for at once.
+
+    Raises:
+        ConfigError: a result cannot be written.
+    """
+    for one in found:
+        try:
+            opened = decoding.open_picture(one.path, tiling.max_pixels)
+            if max(opened.size) <= model.canvas_size:
+                yield from _predict_batch(model, [one], places)
+                continue
+            with folders.disk_errors(places.folder):
+                yield _predict_large(model, one, opened, places, tiling, workers)
+        except PictureError as error:
+            yield Done(one, error=str(error))
+
+
+def _predict_large(
+    model: Model,
+    found: Found,
+    opened: decoding.Opened,
+    places: Places,
+    tiling: Tiling,
+    workers: int,
+) -> Done:
+    plane, upright = decoding.decode(opened, places.folder)
+    ids = Plane(places.folder, *upright.size, 1)
     try:
-        for value in values:
-            waiting.append(pool.submit(function, value))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        counts = large.segment(
+            model.logits,
+            upright,
+            ids,
+            num_classes=len(model.class_names),
+            canvas=model.canvas_size,
+            overlap=tiling.overlap,
+            workers=workers,
+            said=tiling.said,
+        )
+        places.write_overlay(found, opened.source, lambda y, x: ids.picked(y, x)[..., 0], counts)
+        large.write_png(ids, places.mask(found))
     finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def default_workers() -> int:
-    """One thread a core; two at least, for one waits for the disk."""
-    return max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+        plane.close()
+        ids.close()
+    return Done(found, counts)
 
 
 def ask(
@@ -154,14 +207,9 @@ def _write(model: Model, found: Found, file: bytes, answer: Answer, places: Plac
     confidence = results.opened(answer.confidence) if answer.confidence else None
     counts = results.count(mask, confidence, len(model.class_names))
     try:
-        places.write_overlay(found, file, np.asarray(mask), counts)
+        ids_HW = np.asarray(mask)
+        places.write_overlay(found, file, lambda y, x: ids_HW[y][:, x], counts)
     except PictureError as error:
         return Done(found, error=str(error))
     files.write(places.mask(found), answer.mask)
     return Done(found, counts)
-
-
-def _line(error: pyvips.Error) -> str:
-    """What libvips says last, in one line."""
-    detail = (error.detail or str(error)).strip().splitlines()
-    return detail[-1] if detail else "nothing that says why"

@@ -57,6 +57,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch", type=_positive, default=8, help="pictures of one call (default: %(default)s)"
     )
     parser.add_argument(
+        "--tiles",
+        action="store_true",
+        help="pictures larger than the network's canvas at full resolution, by overlapping tiles",
+    )
+    parser.add_argument(
+        "--overlap", type=float, default=0.25, help="of tiles, a share of one (default: 0.25)"
+    )
+    parser.add_argument(
+        "--max-megapixels",
+        type=_positive,
+        default=1000,
+        help="of a picture for --tiles; a larger one is not decoded (default: %(default)s)",
+    )
+    parser.add_argument(
         "--workers", type=_positive, help="threads; the default is one a core, two at least"
     )
 
@@ -71,12 +85,13 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Imported here: what the arguments alone make wrong is said at once.
-    from components.prediction import files, model, overlays, results, run
+    from components.prediction import files, model, overlays, results, run, threads, tiles
 
     place = environment.load(
         arguments.environment, schemas=arguments.schemas, root=arguments.output
     ).made_absolute()
     folder = model.version_folder(_folder(arguments.model, place), arguments.model_version)
+    tiles.check_overlap(arguments.overlap)
     to = arguments.to
     found, not_taken = files.find(arguments.pictures, without=(to / run.MASKS, to / run.OVERLAYS))
     loaded = model.Model(folder)
@@ -84,10 +99,21 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     if dataset is not None:
         overlays.require_colors(dataset, loaded.class_names, folder)
     places = run.Places(to, dataset)
-    workers = arguments.workers or run.default_workers()
-    done = run.predict(loaded, found, places, batch=arguments.batch, workers=workers)
+    workers = arguments.workers or threads.default_workers()
+    if arguments.tiles:
+        loaded.require_logits()
     errors = []
     with results.Tables(to, loaded.class_names) as tables, _bar(console) as bar:
+        if arguments.tiles:
+            task = bar.add_task("Tiles")
+            tiling = run.Tiling(
+                arguments.overlap,
+                arguments.max_megapixels * 1_000_000,
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+            done = run.predict_tiled(loaded, found, places, tiling, workers=workers)
+        else:
+            done = run.predict(loaded, found, places, batch=arguments.batch, workers=workers)
         for one in bar.track(done, total=len(found), description="Predicting"):
             if one.counts is not None:
                 tables.add(one.found.name, one.counts)
