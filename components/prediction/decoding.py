@@ -23,7 +23,7 @@ _BY_ROWS = (
     *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),  # TIFF, and that of more than 4 GiB
 )
 """How files start that libvips reads row by row, unless they are interlaced or progressive."""
-_STRIP_BYTES = 8 << 20
+_STRIP_BYTES = 1 << 20
 _UPRIGHT = 1
 
 # Nothing is asked for twice, and what libvips keeps in case it were is memory.

@@ -1,15 +1,17 @@
 """Which pictures are meant, what their masks are called, and their bytes as a model takes them."""
 
+import contextlib
 import dataclasses
 import os
+import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from components import texts
 from components.dataset.building.formats import endings
 from components.errors import ConfigError
-from components.storage import folders, paths
+from components.storage import folders
 
 _TAKEN_UNTOUCHED = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 """JPEG and PNG, by how their files start; the model turns them upright itself."""
@@ -135,15 +137,32 @@ def as_served(encoded: bytes) -> bytes:
         raise PictureError(str(error.args[1])) from error
 
 
+@contextlib.contextmanager
+def appearing(target: Path) -> Iterator[Path]:
+    """A file to write to that gets its name when the context ends well, and vanishes if not.
+
+    Raises:
+        ConfigError: nothing can be written there.
+    """
+    part = target.with_name(f".{uuid.uuid4().hex}.part")
+    with folders.disk_errors(target):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            os.replace(part, target)
+        except (FileExistsError, IsADirectoryError) as error:
+            raise folders.not_writable(target, f"{error.filename}, which is in the way") from error
+        finally:
+            # Where the folder itself is in the way, there is no part.
+            with contextlib.suppress(NotADirectoryError):
+                part.unlink(missing_ok=True)
+
+
 def write(target: Path, content: bytes) -> None:
     """Writes a result, whole or not at all, in place of what was there.
 
     Raises:
         ConfigError: nothing can be written there.
     """
-    with folders.disk_errors(target):
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            paths.write_bytes(str(target), content)
-        except (FileExistsError, IsADirectoryError) as error:
-            raise folders.not_writable(target, f"{error.filename}, which is in the way") from error
+    with appearing(target) as part:
+        part.write_bytes(content)

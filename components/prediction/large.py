@@ -5,21 +5,18 @@ is that of its highest sum. Memory depends on the tile alone: pixels, mask, and 
 that the next row of tiles adds to lie in files.
 """
 
-import os
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import pyvips
 
-from components.prediction import tiles
+from components.prediction import files, png, tiles
 from components.prediction.decoding import Upright
 from components.prediction.results import Counts
 from components.prediction.spill import Blocks, Plane
 from components.prediction.threads import in_threads
-from components.storage import folders
 
+_STRIP_BYTES = 1 << 20
 _ROWS = 32
 """Of a tile that are looked at together: they stay near the processor."""
 
@@ -124,14 +121,9 @@ def write_png(ids: Plane, target: Path) -> None:
         ConfigError: nothing can be written there.
     """
     height, width, _ = ids.shape
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    with folders.disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            image = pyvips.Image.rawload(ids.name, width, height, 1, access="sequential")
-            image.copy(interpretation="b-w").pngsave(str(part), filter="none")
-            os.replace(part, target)
-        except pyvips.Error as error:
-            raise folders.not_writable(target, str(error).strip()) from error
-        finally:
-            part.unlink(missing_ok=True)
+    rows = max(1, _STRIP_BYTES // width)
+    strips = (
+        ids.read(top, 0, min(rows, height - top), width).tobytes() for top in range(0, height, rows)
+    )
+    with files.appearing(target) as part, part.open("wb") as file:
+        png.write(file, width, height, strips)

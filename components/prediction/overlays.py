@@ -15,6 +15,8 @@ SIDE = 2048
 _NARROWEST = 320
 """Names of classes need room, however narrow the picture is."""
 _OPACITY = 0.55
+_ROWS = 128
+"""Are mixed together: it takes forty bytes a pixel."""
 _PAPER, _INK, _EDGE = (255, 255, 255), (20, 20, 20), (90, 90, 90)
 
 
@@ -85,21 +87,26 @@ def overlay(
         dataset: names and colours.
     """
     clear = (0,) if dataset.classes[0].color == (0, 0, 0) else ()
-    mixed = pictures.overlay(picture, ids_HW, dataset, clear=clear, opacity=_OPACITY)
-    mixed = Image.fromarray(_outlined(np.asarray(mixed), ids_HW))
-    names = _names(pixels, dataset, max(_NARROWEST, mixed.width))
-    whole = Image.new("RGB", (names.width, mixed.height + names.height), _PAPER)
-    whole.paste(mixed)
-    whole.paste(names, (0, mixed.height))
+    width, height = picture.size
+    names = _names(pixels, dataset, max(_NARROWEST, width))
+    whole = Image.new("RGB", (names.width, height + names.height), _PAPER)
+    line_HW = _outline(ids_HW)
+    for top in range(0, height, _ROWS):
+        rows = slice(top, top + _ROWS)
+        part = picture.crop((0, top, width, min(top + _ROWS, height)))
+        mixed = pictures.overlay(part, ids_HW[rows], dataset, clear=clear, opacity=_OPACITY)
+        drawn = np.where(line_HW[rows, :, None], np.uint8(255), np.asarray(mixed))
+        whole.paste(Image.fromarray(drawn), (0, top))
+    whole.paste(names, (0, height))
     return pictures.encode(whole, "JPEG", quality=90)
 
 
-def _outlined(image_HW3: np.ndarray, ids_HW: np.ndarray) -> np.ndarray:
-    """White lines where a class ends: a colour may be that of what it lies on."""
+def _outline(ids_HW: np.ndarray) -> np.ndarray:
+    """Where a class ends, bool; drawn white, for a colour may be that of what it lies on."""
     line = np.zeros(ids_HW.shape, bool)
     line[:, 1:] |= ids_HW[:, 1:] != ids_HW[:, :-1]
     line[1:] |= ids_HW[1:] != ids_HW[:-1]
-    return np.where(line[..., None], np.uint8(255), image_HW3)
+    return line
 
 
 def _names(pixels: np.ndarray, dataset: Dataset, width: int) -> Image.Image:
