@@ -36,16 +36,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "pictures",
         metavar="PICTURE|FOLDER",
-        type=Path,
         nargs="+",
         help="of any kind that `build` reads; of a folder, all in it and in those below",
     )
     parser.add_argument(
         "--to",
-        type=Path,
         required=True,
         metavar="FOLDER",
-        help="masks/NAME.png, overlays/NAME.jpg, classes.csv and, if need be, errors.csv go there",
+        help="masks/NAME.png, overlays/NAME.jpg, classes.csv and, if need be, errors.csv go there; "
+        "with --beam, predictions-*.tfrecord and manifest.json",
+    )
+    parser.add_argument(
+        "--beam",
+        action="store_true",
+        help="write records, on the engine that the environment's beam.options name; pictures may "
+        "also be TFRecords, and all of them in a store",
     )
     shared.add_environment_arguments(parser, default="local")
     parser.add_argument("--output", help="of the run, in place of the environment's root")
@@ -85,27 +90,39 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Imported here: what the arguments alone make wrong is said at once.
-    from components.prediction import files, model, overlays, results, run, threads, tiles
+    from components.prediction import model
 
     place = environment.load(
         arguments.environment, schemas=arguments.schemas, root=arguments.output
     ).made_absolute()
     folder = model.version_folder(_folder(arguments.model, place), arguments.model_version)
+    if arguments.beam:
+        _on_beam(arguments, console, place, folder)
+    else:
+        _here(arguments, console, place, folder)
+
+
+def _here(arguments: argparse.Namespace, console: Console, place: Environment, folder: str) -> None:
+    from components.prediction import files, model, overlays, results, run, threads, tiles
+
     tiles.check_overlap(arguments.overlap)
-    to = arguments.to
-    found, not_taken = files.find(arguments.pictures, without=(to / run.MASKS, to / run.OVERLAYS))
+    to = Path(arguments.to)
+    found, not_taken = files.find(
+        [Path(picture) for picture in arguments.pictures],
+        without=(to / run.MASKS, to / run.OVERLAYS),
+    )
     loaded = model.Model(folder)
     dataset = None if arguments.no_overlays else _dataset(loaded.dataset, place)
     if dataset is not None:
         overlays.require_colors(dataset, loaded.class_names, folder)
-    places = run.Places(to, dataset)
-    workers = arguments.workers or threads.default_workers()
     if arguments.tiles:
         loaded.require_logits()
+    places = run.Places(to, dataset)
+    workers = arguments.workers or threads.default_workers()
     errors = []
     with results.Tables(to, loaded.class_names) as tables, _bar(console) as bar:
         if arguments.tiles:
-            task = bar.add_task("Tiles")
+            task = bar.add_task("Tiles", total=None)
             tiling = run.Tiling(
                 arguments.overlap,
                 arguments.max_megapixels * 1_000_000,
@@ -128,6 +145,30 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
             f"expected pictures that the model can read; got {texts.listed(errors, tables.failed)};"
             f" to fix, mend them or leave them out; all of them are in {to / results.ERRORS}"
         )
+
+
+def _on_beam(
+    arguments: argparse.Namespace, console: Console, place: Environment, folder: str
+) -> None:
+    if arguments.tiles:
+        raise ConfigError(
+            "expected --tiles or --beam; got both; to fix, leave one out: tiles are of one machine"
+        )
+    # Seconds.
+    from components.prediction import beam_pass
+
+    to = paths.absolute(arguments.to)
+    work = beam_pass.find([paths.absolute(path) for path in arguments.pictures], without=to)
+    manifest = beam_pass.predict(
+        folder, work, to, batch=arguments.batch, beam_options=place.beam.options
+    )
+    failed = manifest["failed"]
+    console.print(
+        f"{texts.counted(manifest['pictures'], 'record')} written to {to} by {folder}, "
+        f"{failed or 'none'} of them with an error",
+        highlight=False,
+        markup=False,
+    )
 
 
 def _positive(text: str) -> int:
