@@ -4,6 +4,7 @@ Scores are enlarged, not classes, so that borders are smooth; and a strip at a t
 of 12 megapixels and 21 classes are a gigabyte that nobody reads.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -66,6 +67,16 @@ class Seen(NamedTuple):
         return tf.reshape(tf.matmul(down, wide), [tf.size(rows), count, classes])
 
 
+def enlarged(seen: Seen, size: tf.Tensor) -> tf.Tensor:
+    """The scores of all pixels, float32 `[height, width, C]`; they take memory, see above.
+
+    Args:
+        seen: the scores.
+        size: int32 `[2]`, height and width of the result.
+    """
+    return seen.enlarged(size, tf.range(size[0]), tf.range(size[1]))
+
+
 def class_ids(seen: Seen, size: tf.Tensor) -> tf.Tensor:
     """The class of the highest enlarged score of every pixel, the first of equal ones.
 
@@ -76,22 +87,44 @@ def class_ids(seen: Seen, size: tf.Tensor) -> tf.Tensor:
     Returns:
         uint8 `[height, width]`.
     """
+    highest = _highest(seen.scores)
+    return _in_strips(seen, size, lambda *strip: _strip_ids(seen, highest, size, *strip))
+
+
+def confidences(seen: Seen, size: tf.Tensor) -> tf.Tensor:
+    """The probability of the chosen class of every pixel, from 0 to 255 for 0 to 1.
+
+    Args:
+        seen: the scores.
+        size: int32 `[2]`, height and width of the result, in the picture's proportions.
+
+    Returns:
+        uint8 `[height, width]`.
+    """
+
+    def strip(rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
+        chosen = _probability_of_highest(seen.enlarged(size, rows, columns))
+        return tf.cast(tf.round(255.0 * chosen), tf.uint8)
+
+    return _in_strips(seen, size, strip)
+
+
+def _in_strips(
+    seen: Seen, size: tf.Tensor, compute: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+    """uint8 `[height, width]`, of what `compute` makes of rows and columns, both int32."""
     height, width = size[0], size[1]
     strip, columns = _strip(width, tf.shape(seen.scores)[2])
     across = (width + columns - 1) // columns
     count = (height + strip - 1) // strip * across
-    highest = _highest(seen.scores)
 
     def add(index: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
         top, left = index // across * strip, index % across * columns
-        ids = _strip_ids(
-            seen,
-            highest,
-            size,
+        pixels = compute(
             tf.range(top, tf.minimum(top + strip, height)),
             tf.range(left, tf.minimum(left + columns, width)),
         )
-        return index + 1, found.write(index, tf.reshape(ids, [-1]))
+        return index + 1, found.write(index, tf.reshape(pixels, [-1]))
 
     found = tf.TensorArray(tf.uint8, count, infer_shape=False, element_shape=[None])
     _, found = tf.while_loop(lambda index, _: index < count, add, (0, found), parallel_iterations=1)
@@ -148,8 +181,13 @@ def mean_confidence(seen: Seen, size: tf.Tensor) -> tf.Tensor:
     """
     step = tf.maximum(1, (size + _GRID - 1) // _GRID)
     scores = seen.enlarged(size, tf.range(0, size[0], step[0]), tf.range(0, size[1], step[1]))
+    return tf.reduce_mean(_probability_of_highest(scores))
+
+
+def _probability_of_highest(scores: tf.Tensor) -> tf.Tensor:
+    """float32 `[…]` in (0, 1], of scores `[…, C]`."""
     highest = tf.reduce_max(scores, -1, keepdims=True)
-    return tf.reduce_mean(1.0 / tf.reduce_sum(tf.exp(scores - highest), -1))
+    return 1.0 / tf.reduce_sum(tf.exp(scores - highest), -1)
 
 
 def present(ids: tf.Tensor, num_classes: int) -> tf.Tensor:

@@ -1,12 +1,17 @@
 """The signatures of the exported model, and the export itself.
 
-`serving_default`: picture files in, PNG masks out, for TF Serving. `evaluate` and `slices`:
-serialized records in, for TensorFlow Model Analysis. All three go through the Transform graph.
+For TF Serving: `serving_default`, picture files in, PNG masks out;
+`serving_masks_and_confidence`, the same with a map of probabilities; `serving_examples`, the same
+from records; `serving_tensors` and `serving_logits`, pixels of pictures in, and numbers of each
+pixel out. For TensorFlow Model Analysis: `evaluate` and `slices`, serialized records in. All
+pictures go through the Transform graph, and all masks are of one making.
 """
 
+import functools
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
@@ -25,6 +30,10 @@ from models import DeepLabV3Plus, inference
 from models.checkpoints import official_variables, save_checkpoint
 
 SERVING = "serving_default"
+MASKS_AND_CONFIDENCE = "serving_masks_and_confidence"
+FROM_EXAMPLES = "serving_examples"
+FROM_TENSORS = "serving_tensors"
+LOGITS_FROM_TENSORS = "serving_logits"
 EVALUATE = "evaluate"
 SLICES = "slices"
 
@@ -34,7 +43,13 @@ MASK_BYTES = "mask_bytes"  # string [B], grey PNG of class ids, as large as the 
 ERROR = "error"  # string [B], empty where the mask is there, else what was expected and what came
 CLASS_IDS = "class_ids"  # int32 [B, C], the classes in the mask, growing, then -1
 MEAN_CONFIDENCE = "mean_confidence"  # float32 [B], probability of the chosen class; 0 for an error
+CONFIDENCE_BYTES = "confidence_bytes"  # string [B], grey PNG, 255 times those probabilities
 EXAMPLES = "examples"  # string [B], serialized tf.train.Example with the official keys
+# The next three as DeepLab's own export names them (export_model.py in tensorflow/models).
+IMAGE_TENSOR = "ImageTensor"  # uint8 [B, H, W, 3], RGB, upright
+PREDICTIONS = "SemanticPredictions"  # int64 [B, H, W], class ids
+PROBABILITIES = "SemanticProbabilities"  # float32 [B, H, W, C]
+LOGITS = "logits"  # float32 [B, H, W, C], enlarged scores, of which those are the softmax
 CONFUSION_MATRIX = "confusion_matrix"  # int64 [B, C * C], rows truth, columns prediction
 LABELS_OUT_OF_RANGE = "labels_out_of_range"  # int64 [B], pixels
 UNDECODABLE = "undecodable"  # int64 [B], 1 where the picture could not be decoded
@@ -65,6 +80,9 @@ class ServedModel(tf.Module):
         self._transform = TransformGraph(transform_output)
         self._raw_feature_spec = transform_output.raw_feature_spec()
         self._num_classes = num_classes
+        self._canvas_size = transform_output.transformed_feature_spec()[preprocessing.IMAGE].shape[
+            0
+        ]
         self._ignore_label = ignore_label
 
     @property
@@ -72,61 +90,152 @@ class ServedModel(tf.Module):
         """The network as it was trained, before batch normalization went into its kernels."""
         return self._trained()
 
-    def _scores(self, image: tf.Tensor) -> tf.Tensor:
-        """The network's small scores of canvases, float32 `[B, h, w, C]`."""
-        shape = self._network().compute_output_shape(image.shape)[1:]
-        return tf.cond(
-            tf.size(image) > 0,
-            lambda: self._network()(image, training=False),
-            # Not every fused operation takes no picture at all.
-            lambda: tf.zeros([0, *shape], tf.float32),
+    @functools.cached_property
+    def _scores(self):
+        """The network's small scores of canvases `[B, S, S, 3]`, float32 `[B, h, w, C]`.
+
+        One function of TensorFlow's for all signatures: each would have a network of its own.
+        """
+        size = self._canvas_size
+
+        @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3])], autograph=False)
+        def scores(image: tf.Tensor) -> tf.Tensor:
+            shape = self._network().compute_output_shape(image.shape)[1:]
+            return tf.cond(
+                tf.size(image) > 0,
+                lambda: self._network()(image, training=False),
+                # Not every fused operation takes no picture at all.
+                lambda: tf.zeros([0, *shape], tf.float32),
+            )
+
+        return scores
+
+    def _seen(self, scores: tf.Tensor, size: tf.Tensor) -> masks.Seen:
+        return masks.Seen(scores, self._canvas_size, size, self.trained.logits_resize)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def _prepare(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Picture files to canvases, both sizes, and problems; see `preprocessing`."""
+        wanted = (
+            *(preprocessing.IMAGE, preprocessing.SIZE, preprocessing.ORIGINAL_SIZE),
+            preprocessing.PROBLEM,
         )
+        features = self._transform({records.IMAGE: files[:, tf.newaxis]}, wanted)
+        image, size, original_size, problem = (features[name] for name in wanted)
+        return image, size, tf.cast(original_size, tf.int32), problem
 
-    def _seen(self, scores: tf.Tensor, canvas: tf.Tensor, size: tf.Tensor) -> masks.Seen:
-        return masks.Seen(scores, canvas.shape[-2], size, self.trained.logits_resize)
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)])
-    def serve(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _answers(self, files: tf.Tensor, *, with_map: bool) -> dict[str, tf.Tensor]:
         """Picture files to masks, each as large as its picture is seen; none fails its batch."""
-        features = self._transform(
-            {records.IMAGE: image_bytes[:, tf.newaxis]},
-            (
-                *(preprocessing.IMAGE, preprocessing.SIZE, preprocessing.ORIGINAL_SIZE),
-                preprocessing.PROBLEM,
-            ),
-        )
-        image = features[preprocessing.IMAGE]
+        image, size, original_size, problem = self._prepare(files)
 
         def answer(inputs):
             scores, size, original_size, problem = inputs
-            seen, original_size = self._seen(scores, image, size), tf.cast(original_size, tf.int32)
+            seen = self._seen(scores, size)
 
             def found():
                 ids = masks.class_ids(seen, original_size)
+                maps = [masks.confidences(seen, original_size)] if with_map else []
                 return (
-                    tf.io.encode_png(ids[..., tf.newaxis]),
                     masks.present(ids, self._num_classes),
                     masks.mean_confidence(seen, original_size),
+                    *(tf.io.encode_png(plane[..., tf.newaxis]) for plane in (ids, *maps)),
                 )
 
-            nothing = (b"", tf.fill([self._num_classes], -1), 0.0)
+            nothing = tf.fill([self._num_classes], -1), 0.0, *([b""] * (1 + with_map))
             return tf.cond(problem == "", found, lambda: nothing)
 
-        mask, classes, confidence = tf.map_fn(
+        classes, confidence, *files = tf.map_fn(
             answer,
-            (
-                self._scores(image),
-                *(features[preprocessing.SIZE], features[preprocessing.ORIGINAL_SIZE]),
-                features[preprocessing.PROBLEM],
-            ),
-            fn_output_signature=(tf.string, tf.int32, tf.float32),
+            (self._scores(image), size, original_size, problem),
+            fn_output_signature=(tf.int32, tf.float32, *([tf.string] * (1 + with_map))),
         )
         return {
-            MASK_BYTES: mask,
-            ERROR: features[preprocessing.PROBLEM],
+            **dict(zip((MASK_BYTES, CONFIDENCE_BYTES), files, strict=False)),
+            ERROR: problem,
             CLASS_IDS: classes,
             MEAN_CONFIDENCE: confidence,
         }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)])
+    def serve(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Picture files to masks."""
+        return self._answers(image_bytes, with_map=False)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)])
+    def serve_with_confidence(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Picture files to masks, and to maps of how sure the network is of each pixel."""
+        return self._answers(image_bytes, with_map=True)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
+    def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Serialized records, which need no label, to what `serve` says of their pictures."""
+        spec = {records.IMAGE: self._raw_feature_spec[records.IMAGE]}
+        pictures = tf.io.parse_example(examples, spec)[records.IMAGE]
+        return self.serve(tf.reshape(pictures, [-1]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
+    def _see(self, pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Pictures of one size to their scores, and to the size that they have on the canvas."""
+        # As files, and not compressed: the Transform graph has one way in.
+        files = tf.map_fn(
+            lambda picture: tf.io.encode_png(picture, compression=0),
+            pixels,
+            fn_output_signature=tf.TensorSpec([], tf.string),
+        )
+        image, size, _, problem = self._prepare(files)
+        fits = tf.debugging.Assert(tf.reduce_all(problem == ""), [problem])
+        with tf.control_dependencies([fits]):
+            return self._scores(image), size
+
+    def _map(self, function, pixels: tf.Tensor, specs: Sequence[tf.TensorSpec]) -> list[tf.Tensor]:
+        """What `function` makes of each picture: of what is seen of it, and of its size."""
+        count, height, width, _ = tf.unstack(tf.shape(pixels))
+        scores, sizes = self._see(pixels)
+
+        def answers() -> list[tf.Tensor]:
+            return tf.map_fn(
+                lambda one: function(self._seen(*one), tf.stack([height, width])),
+                (scores, sizes),
+                fn_output_signature=[*specs],
+            )
+
+        def nothing() -> list[tf.Tensor]:
+            return [tf.zeros([0, height, width, *spec.shape[2:]], spec.dtype) for spec in specs]
+
+        # The planes of no picture would have no size.
+        return tf.cond(count > 0, answers, nothing)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name=IMAGE_TENSOR)]
+    )
+    def serve_tensors(self, image_tensor: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pixels to class ids and probabilities, at the pictures' own size.
+
+        Raises:
+            tf.errors.InvalidArgumentError: the pictures have no pixel, or too many.
+        """
+
+        def classify(seen: masks.Seen, size: tf.Tensor):
+            ids = tf.cast(masks.class_ids(seen, size), tf.int64)
+            return [ids, tf.nn.softmax(masks.enlarged(seen, size))]
+
+        planes = [tf.TensorSpec([None, None], tf.int64), self._logits_spec]
+        ids, probabilities = self._map(classify, image_tensor, planes)
+        return {PREDICTIONS: ids, PROBABILITIES: probabilities}
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name=IMAGE_TENSOR)]
+    )
+    def serve_logits(self, image_tensor: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pixels to logits, for whoever blends those of several pictures; see `serve_tensors`."""
+        (logits,) = self._map(
+            lambda seen, size: [masks.enlarged(seen, size)], image_tensor, [self._logits_spec]
+        )
+        return {LOGITS: logits}
+
+    @property
+    def _logits_spec(self) -> tf.TensorSpec:
+        return tf.TensorSpec([None, None, self._num_classes])
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -150,7 +259,7 @@ class ServedModel(tf.Module):
             def counted():
                 # As large as the picture, or the data gate has refused it.
                 ids = masks.class_ids(
-                    self._seen(scores[index], image, size[index]), tf.shape(label.pixels)[:2]
+                    self._seen(scores[index], size[index]), tf.shape(label.pixels)[:2]
                 )
                 return masks.confusion(
                     label.pixels[..., 0], ids, self._num_classes, self._ignore_label
@@ -200,6 +309,10 @@ def export(served: ServedModel, folder: str, description: dict) -> None:
         folder,
         signatures={
             SERVING: served.serve,
+            MASKS_AND_CONFIDENCE: served.serve_with_confidence,
+            FROM_EXAMPLES: served.serve_examples,
+            FROM_TENSORS: served.serve_tensors,
+            LOGITS_FROM_TENSORS: served.serve_logits,
             EVALUATE: served.evaluate,
             SLICES: served.slices,
         },

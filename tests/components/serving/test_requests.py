@@ -123,6 +123,9 @@ def test_the_limits_are_those_of_the_configuration(model, examples, tmp_path):
         "expected at most 2,400 pixels, got 61x40",
         f"expected at most 10,000 bytes, got {len(too_long)}",
     ]
+    for ask in (served.serve_tensors, served.serve_logits):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="at most 2,400 pixels, got 61x40"):
+            ask(tf.zeros([2, 40, 61, 3], tf.uint8))
 
 
 @pytest.mark.slow

@@ -7,7 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.dataset.records import IMAGE
+from components.dataset.decoding.image import decode_image
+from components.dataset.limits import DEFAULT
+from components.dataset.records import IMAGE, LABEL
 from components.serving import signatures
 from tests.components.serving.conftest import CLASSES, IGNORE
 
@@ -19,8 +21,8 @@ def signature(exported_model):
     """Asks one signature of the exported model; the model lives as long as the module."""
     loaded = tf.saved_model.load(exported_model)
 
-    def ask(name: str, values: list[bytes]) -> dict[str, np.ndarray]:
-        reply = loaded.signatures[name](tf.constant(values, tf.string))
+    def ask(name: str, values: list[bytes] | np.ndarray) -> dict[str, np.ndarray]:
+        reply = loaded.signatures[name](tf.constant(values))
         return {key: value.numpy() for key, value in reply.items()}
 
     return ask
@@ -77,3 +79,64 @@ def test_a_record_whose_label_cannot_be_decoded_counts_for_nothing(signature, ex
     judged = signature(signatures.EVALUATE, [broken.SerializeToString(), examples[1].serialize()])
     assert not judged[signatures.CONFUSION_MATRIX][0].any()
     assert judged[signatures.CONFUSION_MATRIX][1].any()
+
+
+def test_the_map_of_confidence_is_of_the_masks_that_are_served(signature, reply, served, examples):
+    files = [e.image for e in examples] + [b"no picture"]
+    mapped = signature(signatures.MASKS_AND_CONFIDENCE, files)
+    logits = [
+        signature(
+            signatures.LOGITS_FROM_TENSORS, decode_image(e.image, DEFAULT).pixels[None].numpy()
+        )
+        for e in examples
+    ]
+    for name, values in reply.items():
+        np.testing.assert_array_equal(mapped[name], values)
+    *maps, nothing = mapped[signatures.CONFIDENCE_BYTES]
+    assert nothing == b""
+    for file, mask, of_pixels in zip(maps, served, logits, strict=True):
+        found = np.asarray(Image.open(io.BytesIO(file)))
+        assert found.shape == mask.shape and found.dtype == np.uint8
+        probabilities = tf.nn.softmax(of_pixels[signatures.LOGITS][0]).numpy()
+        np.testing.assert_allclose(found / 255, probabilities.max(-1), atol=0.5 / 255 + 1e-4)
+
+
+def test_records_are_answered_as_their_pictures_are(signature, reply, examples):
+    without_label = tf.train.Example.FromString(examples[0].serialize())
+    del without_label.features.feature[LABEL]
+    sent = [without_label.SerializeToString(), *(e.serialize() for e in examples[1:])]
+    answers = signature(signatures.FROM_EXAMPLES, sent)
+    assert answers.keys() == reply.keys()
+    for name, values in answers.items():
+        np.testing.assert_array_equal(values, reply[name][:-1])
+
+
+def encoded(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (64, 65), (65, 65), (130, 90)])
+@pytest.mark.parametrize("count", [1, 2])
+def test_pixels_are_answered_as_their_files_are(signature, size, count):
+    pixels = np.random.default_rng(size).integers(0, 256, (count, *size, 3), np.uint8)
+    files = [encoded(picture) for picture in pixels]
+    masks = signature(signatures.SERVING, files)[signatures.MASK_BYTES]
+    answer = signature(signatures.FROM_TENSORS, pixels)
+    logits = signature(signatures.LOGITS_FROM_TENSORS, pixels)[signatures.LOGITS]
+    ids, probabilities = answer[signatures.PREDICTIONS], answer[signatures.PROBABILITIES]
+    assert ids.dtype == np.int64
+    for found, mask in zip(ids, masks, strict=True):
+        np.testing.assert_array_equal(found, np.asarray(Image.open(io.BytesIO(mask))))
+    assert logits.shape == (count, *size, CLASSES) == probabilities.shape
+    np.testing.assert_allclose(probabilities, tf.nn.softmax(logits), atol=1e-6)
+    # Where two classes are as good as equal, either may be first.
+    sure = np.diff(np.sort(logits), axis=-1)[..., -1] > 1e-4
+    np.testing.assert_array_equal(logits.argmax(-1)[sure], ids[sure])
+
+
+def test_no_pictures_have_no_answer(signature):
+    for name in (signatures.FROM_TENSORS, signatures.LOGITS_FROM_TENSORS):
+        for values in signature(name, np.zeros((0, 20, 30, 3), np.uint8)).values():
+            assert values.shape[:3] == (0, 20, 30)
