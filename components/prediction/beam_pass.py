@@ -192,7 +192,7 @@ def _below(path: str) -> Iterator[tuple[str, str]]:
         below = sorted(folders.walk(path)) if os.path.isdir(path) else []
     if below:
         yield from ((found[start:], found) for found in below)
-    elif _matching("", path):
+    elif not os.path.isdir(path) and _matching("", path):
         yield os.path.basename(path), path
 
 

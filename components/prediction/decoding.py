@@ -6,6 +6,7 @@ the higher 8 are taken, and CMYK becomes RGB without a colour profile.
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ _UPRIGHT = 1
 
 # Nothing is asked for twice, and what libvips keeps in case it were is memory.
 pyvips.cache_set_max(0)
+# What stops a picture is raised; odd metadata does not.
+logging.getLogger("pyvips").setLevel(logging.ERROR)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -134,7 +134,9 @@ def as_served(encoded: bytes) -> bytes:
     try:
         return record_picture(encoded).encoded
     except ProblemError as error:
-        raise PictureError(str(error.args[1])) from error
+        detail = str(error.args[1])
+        said = detail if detail.startswith("expected ") else f"expected a whole file, got {detail}"
+        raise PictureError(said) from error
 
 
 @contextlib.contextmanager
