@@ -51,10 +51,14 @@ class Writer:
 
     def write(self, record: bytes) -> None:
         """Appends one record."""
-        length = _LENGTH.pack(len(record))
-        self._file.write(length + _checksum(length))
-        self._file.write(record)
-        self._file.write(_checksum(record))
+        for part in framed(record):
+            self._file.write(part)
+
+
+def framed(record: bytes) -> tuple[bytes, bytes, bytes]:
+    """What a file has of one record, in three parts: for files that others open."""
+    length = _LENGTH.pack(len(record))
+    return length + _checksum(length), record, _checksum(record)
 
 
 def read(path: str | os.PathLike) -> Iterator[bytes]:

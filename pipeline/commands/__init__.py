@@ -13,7 +13,7 @@ from components import consoles
 from components.errors import exit_codes
 
 VERBS = (
-    *("run", "compile", "serve", "ask", "parity", "history", "rollback", "promote"),
+    *("run", "compile", "serve", "ask", "predict", "parity", "history", "rollback", "promote"),
     *("verify", "keys", "doctor", "tensorboard"),
 )
 

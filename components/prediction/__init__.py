@@ -1,0 +1,1 @@
+"""Pictures to masks, overlays and tables by a pushed model, without a server."""
