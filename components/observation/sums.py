@@ -114,8 +114,7 @@ class Line:
             asked, version = content["asked"], content["version"]
             self.asked = "the highest" if asked is None else str(asked)
             self.version = "not known" if version is None else str(version)
-            error = content["error"]
-            self.error = error and _NUMBER.sub("…", error)
+            self.error = _NUMBER.sub("…", content["error"])
             self.confidence = _number(content["confidence"], 1)
             self.time_bin = _time_bin(_number(content["seconds"], _LONGEST_SECONDS))
             self._measures(content)

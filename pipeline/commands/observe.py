@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     said = (
         "the model's own on the validation split"
         if behind.predicted_256 is not None
-        else "the labels', for the version does not carry the model's own: they differ where it errs"
+        else "the labels', for the version does not carry its own: they differ where it errs"
     )
     console.print(f"Compared with {version}; its class areas are {said}.", highlight=False)
     if arguments.json:
