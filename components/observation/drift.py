@@ -12,6 +12,8 @@ from components.dataset.examination.measures import BRIGHTNESS_BINS, SIZE_BINS, 
 from components.observation.sums import Sums
 
 _CERTAINTY = 0.95
+_FEWEST = 20
+"""Of fewer, one picture is more than the 5 % that may be amiss."""
 _DRAWS = 500
 _EXACTNESS = 32
 """The number that is needed is found to one in so many."""
@@ -137,7 +139,7 @@ def _needed(limit: float, shares: tuple[float, ...], records: int) -> float:
         )
         return np.quantile([divergence(*pair) for pair in drawn], _CERTAINTY) <= limit
 
-    low, high = 0, 1
+    low, high = _FEWEST - 1, _FEWEST
     while not is_enough(high):
         low, high = high, 2 * high
         if high > _MOST:

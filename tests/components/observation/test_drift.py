@@ -40,7 +40,7 @@ def even(bins: int) -> list[float]:
 def test_more_are_needed_for_smaller_limits_more_bins_and_less_data():
     assert needed(0.05, even(20), 1000) > needed(0.1, even(20), 1000) > needed(0.2, even(20), 1000)
     assert needed(0.1, even(30), 1000) > needed(0.1, even(20), 1000) > needed(0.1, even(20), 10**6)
-    assert needed(0.1, [1.0], 1) == 1 and math.isinf(needed(0.1, even(20), 5))
+    assert needed(0.1, [1.0], 1) == 20 and math.isinf(needed(0.1, even(20), 5))
     assert math.isinf(needed(0.1, [0.0, 0.0], 9)) and math.isinf(needed(0.1, [1.0], 0))
 
 
