@@ -22,11 +22,13 @@ from components.storage import paths
 from components.storage.locks import locked
 
 MODEL_DESCRIPTION = "model.json"
-"""Class names, configuration and identity of a model; in `assets.extra`, as the three below."""
+"""Class names, configuration and identity of a model; in `assets.extra`, as the four below."""
 WEIGHTS = "weights"
 """Prefix of a checkpoint in the official format: the network as it was trained."""
 DATA_REPORT = "data_report.json"
 """What the data gate measured of the records that the model learned from."""
+PREDICTED = "predicted.json"
+"""How many pixels of the validation split the model found each class in, by its name."""
 PROVENANCE = "provenance.json"
 """From what the model was made, see `Provenance`."""
 

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -116,13 +117,16 @@ def _behind(version: str) -> Behind:
     """What a version says of the data that it learned from."""
     description = versions.read_extra(version, versions.MODEL_DESCRIPTION) or {}
     content = versions.read_extra(version, versions.DATA_REPORT)
+    predicted = versions.read_extra(version, versions.PREDICTED)
     try:
         measured = report.from_json(json.dumps(content)).total()["train"]
+        classes = tuple(description["classes"])
         return Behind(
             measures=measured,
-            classes=tuple(description["classes"]),
+            classes=classes,
             ignore_label=description["ignore_label"],
-            predicted_256=None,
+            # Versions that older code pushed have none.
+            predicted_256=predicted and _by_label([predicted[name] for name in classes]),
         )
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise ConfigError(
@@ -130,6 +134,11 @@ def _behind(version: str) -> Behind:
             f"{versions.EXTRA}; got none that can be read ({error!r}); to fix, give --output or "
             "--model of a version that this pipeline pushed"
         ) from error
+
+
+def _by_label(counts: list[int]) -> np.ndarray:
+    """int64 `[256]`: counts of the first labels, no pixel of the others."""
+    return np.pad(np.array(counts, np.int64), (0, 256 - len(counts)))
 
 
 def _summary(sums: Sums, behind: Behind) -> Table:

@@ -115,6 +115,19 @@ def test_limits_decide(output, tmp_path):
     )
 
 
+def test_class_areas_are_compared_with_what_the_model_itself_found(output, tmp_path):
+    log = write_lines(tmp_path / "log", lines_of(pixels_of(1)))
+    assert "its class areas are the labels'" in run("observe", log, "--output", output)
+    extra = output / "serving/deeplab/3" / versions.EXTRA
+    predicted = {f"class {label}": 0 for label in range(CLASSES)} | {"class 6": 10}
+    (extra / versions.PREDICTED).write_text(json.dumps(predicted))
+    with pytest.raises(DataError, match=r"class 6 has 0.0 % of the pixels, 100.0 % before"):
+        run("observe", log, "--output", output)
+    (extra / versions.PREDICTED).write_text(json.dumps({"class 0": 62, "class 1": 38}))
+    with pytest.raises(ConfigError, match=r"got none that can be read \(KeyError\('class 2'\)\)"):
+        run("observe", log, "--output", output)
+
+
 def test_too_few_are_said(output, tmp_path):
     log = write_lines(tmp_path / "log", lines_of([p // 3 for p in pixels_of(1, 5)]))
     said = run("observe", log, "--output", output, "--model", output / "serving/deeplab/3")

@@ -29,10 +29,11 @@ def masks():
 def expected(truth, prediction) -> dict[str, float]:
     """Straight from the definitions, pixel by pixel, without a confusion matrix."""
     labelled = truth != IGNORE
-    ious = {}
+    ious, predicted = {}, {}
     for index, name in enumerate(CLASSES):
         is_truth = (truth == index) & labelled
         is_prediction = (prediction == index) & labelled
+        predicted[f"predicted/{name}"] = is_prediction.sum()
         ious[f"iou/{name}"] = (
             (is_truth & is_prediction).sum() / (is_truth | is_prediction).sum()
             if is_truth.any()
@@ -40,6 +41,7 @@ def expected(truth, prediction) -> dict[str, float]:
         )
     return {
         **ious,
+        **predicted,
         "mean_iou": np.nanmean(list(ious.values())),
         "pixel_accuracy": (truth == prediction)[labelled].mean(),
     }
@@ -67,6 +69,7 @@ def test_exact_however_the_pictures_are_spread(masks, parts):
             metrics.MeanIoU(len(CLASSES)),
             metrics.PixelAccuracy(len(CLASSES)),
             metrics.ClassIoU(CLASSES),
+            metrics.PredictedPixels(CLASSES),
         )
     )
     combiner = computation.combiner
