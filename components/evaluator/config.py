@@ -15,7 +15,7 @@ _BY_CLASS = ("ClassIoU", "PredictedPixels")
 
 
 def eval_config(options: EvaluationOptions, dataset: Dataset) -> config_pb2.EvalConfig:
-    """Mean IoU, gated by value and by change; dead classes, gated; pixel accuracy; IoU and pixels by class.
+    """Mean IoU, gated by value and by change; dead classes, gated; accuracy; figures by class.
 
     The thresholds hold for the whole split only: as `MetricConfig.threshold` they would hold for
     every slice, and each slice added would tighten the gate.

@@ -23,7 +23,8 @@ class Evaluation:
     """The candidate's and the baseline's numbers and the gate's verdict."""
 
     candidate: Metrics
-    """Over the whole split: `mean_iou`, `pixel_accuracy`, `iou/<class>`, `predicted/<class>`, `example_count`."""
+    """Over the whole split: `mean_iou`, `pixel_accuracy`, `iou/<class>`, `predicted/<class>`,
+    `example_count`."""
 
     baseline: Metrics | None
     """The same of the model that was served; None where none was."""

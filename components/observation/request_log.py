@@ -119,7 +119,12 @@ class RequestLog:
             "seconds": round(seconds, 6),
         }
         self._room.acquire()
-        self._worker.submit(self._write, common, list(pictures), outputs)
+        try:
+            self._worker.submit(self._write, common, list(pictures), outputs)
+        except RuntimeError:
+            # It was closed: a server that is ending still answers what it has begun.
+            self._room.release()
+            self.lost += len(pictures)
 
     def _write(
         self,

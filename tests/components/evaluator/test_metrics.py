@@ -63,7 +63,7 @@ def elements(truth, prediction):
 @pytest.mark.parametrize("parts", [1, 3, 12])
 def test_exact_however_the_pictures_are_spread(masks, parts):
     truth, prediction = masks
-    (computation, derived_mean), (_, derived_pixel), (_, derived_iou) = (
+    (computation, *_), *_ = computations = [
         one.computations(model_names=[""])
         for one in (
             metrics.MeanIoU(len(CLASSES)),
@@ -71,7 +71,7 @@ def test_exact_however_the_pictures_are_spread(masks, parts):
             metrics.ClassIoU(CLASSES),
             metrics.PredictedPixels(CLASSES),
         )
-    )
+    ]
     combiner = computation.combiner
     accumulators = []
     rows = list(elements(truth, prediction))
@@ -84,7 +84,7 @@ def test_exact_however_the_pictures_are_spread(masks, parts):
         accumulators.append(accumulator)
     found = combiner.extract_output(combiner.merge_accumulators(accumulators))
     values = {}
-    for derived in (derived_mean, derived_pixel, derived_iou):
+    for _, derived in computations:
         values |= {key.name: value for key, value in derived.result(found).items()}
     assert values.keys() == expected(truth, prediction).keys()
     for name, value in expected(truth, prediction).items():

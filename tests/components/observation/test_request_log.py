@@ -102,6 +102,36 @@ def test_a_full_disk_fails_nothing_and_is_said_once(caplog):
     assert "not logged to /dev/full: No space left on device" in said
 
 
+@pytest.mark.slow
+def test_a_line_that_a_full_disk_cut_off_spoils_no_other(tmp_path):
+    path = tmp_path / "log"
+    code = f"""
+import resource
+from components.observation.request_log import RequestLog
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+with RequestLog({str(path)!r}) as log:
+    for limit in 1000, soft:
+        log._worker.submit(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, hard))
+        for _ in range(10):
+            log.add("deeplab", None, 1, 0.1, [b"x"], None)
+    log._worker.submit(lambda: None).result()
+    print(log.lost)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE
+    )
+    found = reading.read([str(path)], "deeplab")
+    assert found.broken == 1 and found.total.pictures == 20 - int(done.stdout) > 10
+
+
+def test_after_its_end_requests_are_lost_and_do_not_fail(tmp_path):
+    log = RequestLog(tmp_path / "log")
+    log.close()
+    for _ in range(100):
+        log.add("m", None, 1, 0.1, [b"x"], None)
+    assert log.lost == 100 and not (tmp_path / "log").read_bytes()
+
+
 def test_a_share_of_the_requests(tmp_path):
     path = tmp_path / "log"
     with RequestLog(path, share=0.25) as log:
