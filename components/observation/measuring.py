@@ -50,8 +50,8 @@ def _picture(encoded: bytes) -> dict[str, Any]:
     }
 
 
-def _class_pixels(mask: bytes) -> dict[str, int] | None:
-    label = _decoded(decode_label, mask) if mask else None
+def _class_pixels(mask: object) -> dict[str, int] | None:
+    label = _decoded(decode_label, mask) if mask and isinstance(mask, bytes) else None
     if label is None:
         return None
     counts_256 = count_labels(np.ascontiguousarray(label[..., 0]))
@@ -61,7 +61,9 @@ def _class_pixels(mask: bytes) -> dict[str, int] | None:
 def _confidence(known: Mapping[str, Sequence], row: int) -> float | None:
     if MEAN_CONFIDENCE not in known or _text(known, row):
         return None
-    return round(float(known[MEAN_CONFIDENCE][row]), 4)
+    value = known[MEAN_CONFIDENCE][row]
+    is_share = np.ndim(value) == 0 and not isinstance(value, bytes) and 0 <= value <= 1
+    return round(float(value), 4) if is_share else None
 
 
 def _text(known: Mapping[str, Sequence], row: int) -> str:

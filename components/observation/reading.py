@@ -197,6 +197,8 @@ def _add_record(record: bytes, model: str, by: Window | None, observed: Observed
             observed.other_models += 1
             return
         pictures = tensors.to_array(request.inputs[IMAGE_BYTES], 2**31).ravel()
+        if pictures.dtype != object:
+            raise ValueError("no files of pictures")
         outputs = {name: tensors.to_array(value, 2**31) for name, value in response.outputs.items()}
     except (DecodeError, ValueError):
         observed.broken += 1
@@ -214,4 +216,7 @@ def _add_record(record: bytes, model: str, by: Window | None, observed: Observed
     }
     has_answer = found.predict_log.HasField("response")
     for row in measuring.rows(list(pictures), outputs if has_answer else None):
-        _add({**common, **row}, model, by, observed)
+        try:
+            _add({**common, **row}, model, by, observed)
+        except ValueError:
+            observed.broken += 1

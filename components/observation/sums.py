@@ -20,6 +20,7 @@ from components.dataset.examination.measures import (
 _KINDS = 100
 """So many texts of errors, or versions, are counted apart; what comes after them together."""
 _OTHERS = "others"
+_CHARACTERS = 200
 _LARGEST = 2**31
 """A side, or the pixels of a class, is less."""
 _FASTEST_SECONDS, _TIMES, _PER_TENFOLD = 1e-4, 160, 20
@@ -112,9 +113,11 @@ class Line:
             self.model = content["model"]
             self.time = None if content["time"] is None else _time(content["time"])
             asked, version = content["asked"], content["version"]
-            self.asked = "the highest" if asked is None else str(asked)
-            self.version = "not known" if version is None else str(version)
-            self.error = _NUMBER.sub("…", content["error"])
+            if not (isinstance(asked, int | str | None) and isinstance(version, int | None)):
+                raise ValueError("no version")
+            self.asked = "the highest" if asked is None else str(asked)[:_CHARACTERS]
+            self.version = "not known" if version is None else str(version)[:_CHARACTERS]
+            self.error = _NUMBER.sub("…", content["error"])[:_CHARACTERS]
             self.confidence = _number(content["confidence"], 1)
             self.time_bin = _time_bin(_number(content["seconds"], _LONGEST_SECONDS))
             self._measures(content)

@@ -35,6 +35,7 @@ WRONG = [
     ("brightness", -0.1), ("brightness", 256), ("brightness", float("nan")), ("brightness", "1"),
     ("class_pixels", []), ("class_pixels", {"256": 1}), ("class_pixels", {"cat": 1}),
     ("class_pixels", {"1": -1}), ("class_pixels", {"1": 1.5}), ("class_pixels", {"1": 10**30}),
+    ("asked", []), ("asked", {}), ("version", "7"), ("version", 1.5),
     ("confidence", 1.5), ("confidence", "high"), ("error", 3), ("error", None),
     ("seconds", -1), ("seconds", float("inf")), ("seconds", "1"),
 ]  # fmt: skip
@@ -190,3 +191,42 @@ def test_a_record_that_is_cut_off_is_no_fault_but_said(served, tmp_path, is_zipp
     assert 0 < found.total.pictures <= 10 and found.broken == 0
     (note,) = found.passed_over()[-1:]
     assert "read up to where it is cut off" in note
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"mask_bytes": np.ones(3, np.float32)},
+        {"mask_bytes": tensors.strings([b"x"] * 2)},
+        {"mean_confidence": np.full(3, np.nan, np.float32)},
+        {"mean_confidence": tensors.strings([b"high"] * 3)},
+        {"mean_confidence": np.ones((3, 2), np.float32)},
+        {"error": np.ones(3, np.int32)},
+        {},
+    ],
+)
+def test_answers_of_other_kinds_leave_the_pictures_known(tmp_path, outputs):
+    path = tmp_path / "served"
+    with tfrecords.Writer(path) as writer:
+        writer.write(prediction(pictures(8, 3), **outputs))
+        writer.write(prediction([]))
+    found = reading.read([str(path)], "deeplab").total
+    assert (found.pictures, found.measured, found.masks, found.mean_confidence) == (3, 3, 0, None)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_changed_bytes_are_counted_or_said_and_crash_nothing(served, tmp_path, seed):
+    random = np.random.default_rng(seed)
+    lines = tmp_path / "lines"
+    write_lines(lines, [line()] * 30)
+    for path in (lines, Path(served)):
+        content = bytearray(path.read_bytes())
+        for place in random.integers(0, len(content), 5):
+            content[place] = random.integers(256)
+        path.write_bytes(content)
+        try:
+            found = reading.read([str(path)], "deeplab")
+        except DataError as error:
+            assert "to fix" in str(error)
+        else:
+            assert 0 < found.total.pictures <= 30

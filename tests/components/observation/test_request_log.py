@@ -11,9 +11,10 @@ from absl import logging
 from components.dataset.decoding.image import decode_image
 from components.dataset.examination.measures import NOTHING, measure
 from components.dataset.limits import DEFAULT
-from components.errors import ConfigError
+from components.errors import AnswerError, ConfigError
 from components.observation import reading
 from components.observation.request_log import NO_ANSWER, RequestLog
+from components.serving.client import Client
 from tests.components.observation.pictures import line, mask_of, pictures
 from tests.conftest import REPOSITORY
 
@@ -54,6 +55,14 @@ def test_a_line_has_the_fields_of_the_schema_and_nothing_else(tmp_path):
     assert (answered["asked"], answered["version"], answered["error"]) == ("stable", 9, "")
     assert refused["error"] == NO_ANSWER and refused["class_pixels"] is None
     assert refused["width"] == answered["width"]
+
+
+def test_a_request_that_meets_no_server_is_logged(tmp_path):
+    path = tmp_path / "log"
+    with RequestLog(path) as log, pytest.raises(AnswerError):
+        Client("http://localhost:1", "m", version="new", attempts=1, log=log).segment([b"a", b"b"])
+    found = [(one["model"], one["asked"], one["error"]) for one in lines_of(path)]
+    assert found == [("m", "new", NO_ANSWER)] * 2
 
 
 def test_what_is_no_picture_is_logged_without_measures(tmp_path):
