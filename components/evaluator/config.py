@@ -11,10 +11,11 @@ from schemas import Dataset
 
 _MODULE = "components.evaluator.metrics"
 _COUNTED = ("MeanIoU", "PixelAccuracy", "DeadClasses", "AboveConstant")
+_BY_CLASS = ("ClassIoU", "PredictedPixels")
 
 
 def eval_config(options: EvaluationOptions, dataset: Dataset) -> config_pb2.EvalConfig:
-    """Mean IoU, gated by value and by change; dead classes, gated; pixel accuracy; IoU by class.
+    """Mean IoU, gated by value and by change; dead classes, gated; accuracy; figures by class.
 
     The thresholds hold for the whole split only: as `MetricConfig.threshold` they would hold for
     every slice, and each slice added would tighten the gate.
@@ -48,6 +49,7 @@ def eval_config(options: EvaluationOptions, dataset: Dataset) -> config_pb2.Eval
 
     source = {"source": source_fingerprint("components.evaluator")}
     count = {"num_classes": dataset.num_classes, **source}
+    classes = {"class_names": list(dataset.class_names), **source}
     return config_pb2.EvalConfig(
         model_specs=[
             config_pb2.ModelSpec(
@@ -63,7 +65,7 @@ def eval_config(options: EvaluationOptions, dataset: Dataset) -> config_pb2.Eval
                 metrics=[
                     config_pb2.MetricConfig(class_name="ExampleCount"),
                     *(metric(name, count) for name in _COUNTED),
-                    metric("ClassIoU", {"class_names": list(dataset.class_names), **source}),
+                    *(metric(name, classes) for name in _BY_CLASS),
                 ]
             )
         ],

@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 
-from components.evaluator.options import ABOVE_CONSTANT, DEAD_CLASSES
+from components.evaluator.options import ABOVE_CONSTANT, DEAD_CLASSES, PREDICTED_PIXELS
 from components.serving.signatures import CONFUSION_MATRIX, LABELS_OUT_OF_RANGE, UNDECODABLE
 from models import metrics
 
@@ -157,6 +157,21 @@ class ClassIoU(_MatrixMetric):
             lambda m: {
                 f"{name}/{class_name}": float(value)
                 for class_name, value in zip(class_names, metrics.iou_per_class(m), strict=True)
+            },
+            len(class_names),
+            source,
+        )
+
+
+class PredictedPixels(_MatrixMetric):
+    """Labelled pixels that each class was predicted for, as `predicted/<class name>`."""
+
+    def __init__(self, class_names: Sequence[str], source: str = "", name: str = PREDICTED_PIXELS):
+        super().__init__(
+            name,
+            lambda m: {
+                f"{name}/{class_name}": float(count)
+                for class_name, count in zip(class_names, m.sum(axis=0), strict=True)
             },
             len(class_names),
             source,

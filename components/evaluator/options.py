@@ -12,6 +12,9 @@ DEAD_CLASSES = "dead_classes"
 ABOVE_CONSTANT = "above_constant"
 """The metric's name: mean IoU less that of the best constant answer."""
 
+PREDICTED_PIXELS = "predicted"
+"""The metric's name: by class, how many of the labelled pixels it was found in."""
+
 FLOAT_NOISE = 1e-9
 """A mean IoU that is higher by less than this is not higher."""
 

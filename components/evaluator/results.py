@@ -9,7 +9,7 @@ import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
 
 from components import texts
-from components.evaluator.options import ABOVE_CONSTANT, DEAD_CLASSES, FLOAT_NOISE
+from components.evaluator.options import ABOVE_CONSTANT, DEAD_CLASSES, FLOAT_NOISE, PREDICTED_PIXELS
 
 _LISTED = 12
 _WAY_OUT = (
@@ -25,7 +25,8 @@ class Evaluation:
     """The candidate's and the baseline's numbers and the gate's verdict."""
 
     candidate: Metrics
-    """Over the whole split: `mean_iou`, `pixel_accuracy`, `iou/<class>`, `example_count`."""
+    """Over the whole split: `mean_iou`, `pixel_accuracy`, `iou/<class>`, `predicted/<class>`,
+    `example_count`."""
 
     baseline: Metrics | None
     """The same of the model that was served; None where none was."""
@@ -41,6 +42,15 @@ class Evaluation:
         """What makes a model doubtful, whether or not it was allowed: a sentence for each."""
         found = (_dead_classes(self.candidate), _no_better_than_a_constant(self.candidate))
         return tuple(sentence for sentence in found if sentence)
+
+    def predicted_pixels(self) -> dict[str, int]:
+        """How many of the labelled pixels the candidate found each class in, by its name."""
+        start = f"{PREDICTED_PIXELS}/"
+        return {
+            name.removeprefix(start): int(value)
+            for name, value in self.candidate.items()
+            if name.startswith(start)
+        }
 
     @property
     def blessed(self) -> bool:

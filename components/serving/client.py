@@ -17,12 +17,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import numpy as np
 
 from components.errors import AnswerError, ConfigError
+
+if TYPE_CHECKING:
+    from components.observation.request_log import RequestLog
 
 IMAGE_BYTES, MASK_BYTES, ERROR = "image_bytes", "mask_bytes", "error"
 _HERE = ("localhost", "127.0.0.1", "::1")
@@ -51,6 +54,8 @@ class Client:
         version: a number, a label such as `stable`, or None for the highest.
         timeout: seconds for one answer.
         attempts: so often is a server asked that is not there or not ready, with growing pauses.
+        log: what `segment` asks and is answered is written to; the caller closes it. It takes
+            TensorFlow, to measure the pictures.
 
     Raises:
         ConfigError: the address is none.
@@ -64,6 +69,7 @@ class Client:
         version: int | str | None = None,
         timeout: float = 60,
         attempts: int = 5,
+        log: "RequestLog | None" = None,
     ):
         try:
             parts = urlsplit(address)
@@ -79,6 +85,7 @@ class Client:
         self.address = address.rstrip("/")
         self.model, self.version = model, version
         self.timeout, self.attempts = timeout, attempts
+        self.log = log
         self._scheme, self._target = parts.scheme, parts.netloc
         # What a machine has set for the way out is not for itself.
         is_here = parts.hostname in _HERE
@@ -96,7 +103,14 @@ class Client:
         Raises:
             AnswerError: see `predict`; a picture that is none fails no other, see `Answer.error`.
         """
-        outputs = self.predict({IMAGE_BYTES: pictures})
+        start, outputs = time.monotonic(), None
+        try:
+            outputs = self.predict({IMAGE_BYTES: pictures})
+        finally:
+            if self.log is not None:
+                version = self.version if isinstance(self.version, int) else None
+                seconds = time.monotonic() - start
+                self.log.add(self.model, self.version, version, seconds, pictures, outputs)
         for name in (MASK_BYTES, ERROR):
             values = outputs.get(name, np.array(None))
             if values.shape != (len(pictures),) or not all(isinstance(v, bytes) for v in values):

@@ -75,6 +75,8 @@ def Pusher(
     if not is_new:
         logging.info("This very model is served already, as version %s", os.path.basename(version))
     else:
+        predicted = json.dumps(load_evaluation(evaluation.uri).predicted_pixels())
+        added[f"{versions.EXTRA}/{versions.PREDICTED}"] = predicted.encode()
         if wanted.warm_up_records:
             warm_up.replay(source, added[_WARM_UP])
         found = paths.read_bytes(paths.join(data_report.uri, report.FILE))

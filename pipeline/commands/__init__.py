@@ -13,8 +13,8 @@ from components import consoles
 from components.errors import exit_codes
 
 VERBS = (
-    *("run", "compile", "serve", "ask", "predict", "parity", "history", "rollback", "promote"),
-    *("verify", "keys", "doctor", "tensorboard"),
+    *("run", "compile", "serve", "ask", "predict", "parity", "observe"),
+    *("history", "rollback", "promote", "verify", "keys", "doctor", "tensorboard"),
 )
 
 EXIT_CODES = """exit codes: 0 pushed, or nothing new to push; 1 crash; 2 bad configuration;

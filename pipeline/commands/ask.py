@@ -4,6 +4,7 @@ Any server that takes TensorFlow Serving's requests will do, here or elsewhere.
 """
 
 import argparse
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from rich.progress import Progress
 
 from components import texts
 from components.errors import ConfigError, DataError
+from components.observation.request_log import RequestLog
 from components.serving.client import Client
 
 
@@ -34,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, default=60, help="seconds for one picture (default: %(default)g)"
     )
+    parser.add_argument(
+        "--log", metavar="FILE", help="add measures of each picture and answer to it, for `observe`"
+    )
 
 
 def main(arguments: argparse.Namespace, console: Console) -> None:
@@ -53,7 +58,11 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     )
     todo = list(_pictures(arguments.picture, arguments.to))
     refused = []
-    with Progress(console=console, transient=True, disable=len(todo) == 1) as progress:
+    with contextlib.ExitStack() as stack:
+        if arguments.log is not None:
+            client.log = stack.enter_context(RequestLog(arguments.log))
+        progress = Progress(console=console, transient=True, disable=len(todo) == 1)
+        stack.enter_context(progress)
         for picture, target in progress.track(todo, description="Asking"):
             (answer,) = client.segment([_read(picture)])
             if answer.error:

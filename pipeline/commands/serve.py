@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.errors import ConfigError, ServingError
+from components.observation.request_log import RequestLog
 from components.runtime import MODEL_SERVER
 from components.serving import versions
 from components.serving.exported import is_exported
@@ -47,6 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rest-port", type=int, default=8501, help="of REST, likewise (default: 8501)"
     )
+    parser.add_argument(
+        "--log", metavar="FILE", help="add measures of the requests to it, for `observe`"
+    )
+    parser.add_argument(
+        "--log-share",
+        type=float,
+        default=1.0,
+        help="of the requests that are logged (default: %(default)g, all)",
+    )
 
 
 def main(arguments: argparse.Namespace, console: Console) -> None:
@@ -60,6 +70,8 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         arguments.environment, root=arguments.output, schemas=arguments.schemas
     ).made_absolute()
     program = launch.find_program(place.serving_program)
+    if arguments.log is not None:
+        _check_log(arguments, program)
     with contextlib.ExitStack() as stack:
         base_path, name = stack.enter_context(_base_path(arguments, place.served))
         console.print(
@@ -78,6 +90,8 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
                 host=arguments.host,
                 port=arguments.port,
                 rest_port=arguments.rest_port,
+                request_log=arguments.log and paths.absolute(arguments.log),
+                request_log_share=arguments.log_share,
             )
         )
         server.wait_until_available(_LOAD_SECONDS)
@@ -87,6 +101,16 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
             f"expected the server to serve until it is interrupted; got an end with status {code}: "
             f"{server.last_words()}; to fix, see what it said"
         )
+
+
+def _check_log(arguments: argparse.Namespace, program: str | None) -> None:
+    """Refuses a log that could not be written, before a server is started."""
+    if program:
+        raise ConfigError(
+            f"expected --log with the stand-in; got {program}, which has a log of its own; to fix, "
+            "give its ModelConfig a logging_config, `observe` reads what that writes"
+        )
+    RequestLog(arguments.log, share=arguments.log_share).close()
 
 
 @contextlib.contextmanager

@@ -68,17 +68,30 @@ def measure(image_HW3: np.ndarray, label_HW: np.ndarray) -> Measures:
         image_HW3: uint8.
         label_HW: uint8 class ids.
     """
-    longer = max(image_HW3.shape[:2])
-    size_bin = min(max(round(4 * math.log2(longer / 16)), 0), SIZE_BINS - 1)
     channels = channel_sums(image_HW3)
-    brightness_bin = int(int(channels[:3].sum()) / image_HW3.size / 256 * BRIGHTNESS_BINS)
+    mean = mean_value(channels, image_HW3.size)
     return Measures(
         1,
         count_labels(label_HW),
-        np.bincount([size_bin], minlength=SIZE_BINS),
-        np.bincount([brightness_bin], minlength=BRIGHTNESS_BINS),
+        np.bincount([size_bin(max(image_HW3.shape[:2]))], minlength=SIZE_BINS),
+        np.bincount([brightness_bin(mean)], minlength=BRIGHTNESS_BINS),
         channels,
     )
+
+
+def size_bin(longer: int) -> int:
+    """The bin of a longer side in pixels, one of `SIZE_BINS`."""
+    return min(max(round(4 * math.log2(longer / 16)), 0), SIZE_BINS - 1)
+
+
+def brightness_bin(mean: float) -> int:
+    """The bin of a picture's mean value in [0, 255], one of `BRIGHTNESS_BINS`."""
+    return int(mean / 256 * BRIGHTNESS_BINS)
+
+
+def mean_value(channels: np.ndarray, size: int) -> float:
+    """The mean of all `size` RGB values of a picture, of what `channel_sums` gave."""
+    return int(channels[:3].sum()) / size
 
 
 def count_labels(label_HW: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from absl import logging
 
 from components import consoles
 from components.errors import ConfigError, exit_codes
+from components.observation.request_log import RequestLog
 from components.serving.protos import ModelConfig, ModelServerConfig
 from components.serving.server import grpc_api, rest
 from components.serving.server.models import Models, read_config
@@ -37,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--until_stdin_closes", action="store_true", help="end when the one who started it ends"
     )
+    parser.add_argument("--request_log", help="JSON lines for `python -m pipeline observe`")
+    parser.add_argument("--request_log_share", type=float, default=1.0)
     return parser
 
 
@@ -53,10 +56,15 @@ def main(words: Sequence[str] | None = None) -> None:
     if arguments.until_stdin_closes:
         threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
     logging.set_verbosity(logging.INFO)
+    log = None
+    if arguments.request_log:
+        log = RequestLog(arguments.request_log, share=arguments.request_log_share)
+        log.prepare()
     models = Models(
         _config(arguments),
         retries=arguments.max_num_load_retries,
         retry_seconds=arguments.load_retry_interval_micros / 1e6,
+        log=log,
     )
     models.refresh()
     try:
@@ -81,6 +89,8 @@ def main(words: Sequence[str] | None = None) -> None:
             logging.exception("Looking for versions failed")
     by_rest.shutdown()
     by_grpc.stop(_GRACE_SECONDS).wait()
+    if log is not None:
+        log.close()
 
 
 def _config(arguments: argparse.Namespace) -> ModelServerConfig:

@@ -86,7 +86,10 @@ class _Prediction(_PREDICTION.PredictionServiceServicer):
             }
         except ValueError as error:
             raise invalid(str(error)) from error
-        outputs = predict.run(model, signature, inputs, request.output_filter)
+        outputs = predict.run_logged(
+            *(self._models, request.model_spec, number, model),
+            *(signature, inputs, request.output_filter),
+        )
         answer = protos.PredictResponse()
         answer.model_spec.name, answer.model_spec.signature_name = request.model_spec.name, name
         answer.model_spec.version.value = number

@@ -123,6 +123,8 @@ def running(
     port: int = 0,
     rest_port: int = 0,
     retries: int = 5,
+    request_log: str | None = None,
+    request_log_share: float = 1.0,
 ) -> Iterator[Server]:
     """A server of the versions in a folder, which ends when the context does.
 
@@ -135,6 +137,8 @@ def running(
         port: of gRPC; 0 for any that is free.
         rest_port: of REST, likewise.
         retries: of a version that does not load.
+        request_log: a file for measures of the requests, of the stand-in alone.
+        request_log_share: of the requests that are logged, in (0, 1].
 
     Raises:
         ConfigError: there is no such host, or a port is taken.
@@ -154,6 +158,8 @@ def running(
         # Its standard input ends with this process, however that ends.
         command = [sys.executable, "-m", "components.serving.server", "--until_stdin_closes"]
         flags["host"] = host
+        if request_log is not None:
+            flags |= {"request_log": request_log, "request_log_share": request_log_share}
     path = os.pathsep.join(filter(None, (str(_PROJECT), os.environ.get("PYTHONPATH"))))
     with open(log, "wb") as file:
         process = subprocess.Popen(

@@ -14,6 +14,7 @@ from absl import logging
 from google.protobuf import text_format
 
 from components.errors import ConfigError
+from components.observation.request_log import RequestLog
 from components.serving import versions
 from components.serving.protos import ModelConfig, ModelServerConfig, ModelSpec, ModelVersionStatus
 from components.serving.server.loader import SavedModel
@@ -44,10 +45,18 @@ class Models:
         config: which models, their folders, policies and labels.
         retries: how often a version that does not load is tried again.
         retry_seconds: after so long.
+        log: of the requests for pictures.
     """
 
-    def __init__(self, config: ModelServerConfig, *, retries: int, retry_seconds: float):
-        self._config = config
+    def __init__(
+        self,
+        config: ModelServerConfig,
+        *,
+        retries: int,
+        retry_seconds: float,
+        log: RequestLog | None = None,
+    ):
+        self._config, self.log = config, log
         self._retries, self._retry_seconds = retries, retry_seconds
         self._versions: dict[str, dict[int, _Version]] = {}
         self._lock = threading.Lock()

@@ -1,11 +1,13 @@
 """What both interfaces do with a request: find the model, check the inputs, run, answer."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 import grpc
 import numpy as np
 
 from components.serving import protos
+from components.serving.client import IMAGE_BYTES
 from components.serving.server.loader import SavedModel
 from components.serving.server.models import Models
 from components.serving.server.statuses import Refusal, invalid
@@ -55,6 +57,34 @@ def run(
         if name in output_filter[:index]:
             raise invalid(f"duplicate output tensor alias: {name}")
     return model.run(signature, inputs, list(output_filter) or sorted(signature.outputs))
+
+
+def run_logged(
+    models: Models,
+    spec: protos.ModelSpec,
+    number: int,
+    model: SavedModel,
+    *request: object,
+) -> dict[str, np.ndarray]:
+    """The same, written to the log of `models` if it has one and pictures were sent.
+
+    Args:
+        models: that have the model.
+        spec: what was asked for.
+        number: of the version that answers.
+        model: that version.
+        *request: signature, inputs and output filter of `run`.
+    """
+    start, outputs = time.monotonic(), None
+    try:
+        outputs = run(model, *request)
+    finally:
+        pictures = request[1].get(IMAGE_BYTES)
+        if models.log is not None and pictures is not None and pictures.dtype == object:
+            asked = spec.version.value if spec.HasField("version") else spec.version_label or None
+            seconds = time.monotonic() - start
+            models.log.add(spec.name, asked, number, seconds, list(pictures.ravel()), outputs)
+    return outputs
 
 
 def _check_names(sent: set[str], wanted: set[str]) -> None:

@@ -100,7 +100,7 @@ def _unquoted(text: str) -> str:
 def _predict(models: Models, spec: protos.ModelSpec, body: bytes) -> bytes:
     document = json_tensors.parse(body)
     name = json_tensors.read_signature(document)
-    _, model = models.find(spec)
+    number, model = models.find(spec)
     signature = predict.find_signature(model, name)
     if signature is None:
         name = name or predict.DEFAULT_SIGNATURE
@@ -108,7 +108,8 @@ def _predict(models: Models, spec: protos.ModelSpec, body: bytes) -> bytes:
     if not signature.inputs:
         raise invalid(f"Failed to get input map for signature: {name or 'DEFAULT'}")
     inputs, in_rows = json_tensors.read_inputs(document, signature.inputs)
-    return json_tensors.write_outputs(predict.run(model, signature, inputs), rows=in_rows)
+    outputs = predict.run_logged(models, spec, number, model, signature, inputs)
+    return json_tensors.write_outputs(outputs, rows=in_rows)
 
 
 def _metadata(models: Models, spec: protos.ModelSpec) -> bytes:

@@ -29,10 +29,11 @@ def masks():
 def expected(truth, prediction) -> dict[str, float]:
     """Straight from the definitions, pixel by pixel, without a confusion matrix."""
     labelled = truth != IGNORE
-    ious = {}
+    ious, predicted = {}, {}
     for index, name in enumerate(CLASSES):
         is_truth = (truth == index) & labelled
         is_prediction = (prediction == index) & labelled
+        predicted[f"predicted/{name}"] = is_prediction.sum()
         ious[f"iou/{name}"] = (
             (is_truth & is_prediction).sum() / (is_truth | is_prediction).sum()
             if is_truth.any()
@@ -40,6 +41,7 @@ def expected(truth, prediction) -> dict[str, float]:
         )
     return {
         **ious,
+        **predicted,
         "mean_iou": np.nanmean(list(ious.values())),
         "pixel_accuracy": (truth == prediction)[labelled].mean(),
     }
@@ -61,14 +63,15 @@ def elements(truth, prediction):
 @pytest.mark.parametrize("parts", [1, 3, 12])
 def test_exact_however_the_pictures_are_spread(masks, parts):
     truth, prediction = masks
-    (computation, derived_mean), (_, derived_pixel), (_, derived_iou) = (
+    (computation, *_), *_ = computations = [
         one.computations(model_names=[""])
         for one in (
             metrics.MeanIoU(len(CLASSES)),
             metrics.PixelAccuracy(len(CLASSES)),
             metrics.ClassIoU(CLASSES),
+            metrics.PredictedPixels(CLASSES),
         )
-    )
+    ]
     combiner = computation.combiner
     accumulators = []
     rows = list(elements(truth, prediction))
@@ -81,7 +84,7 @@ def test_exact_however_the_pictures_are_spread(masks, parts):
         accumulators.append(accumulator)
     found = combiner.extract_output(combiner.merge_accumulators(accumulators))
     values = {}
-    for derived in (derived_mean, derived_pixel, derived_iou):
+    for _, derived in computations:
         values |= {key.name: value for key, value in derived.result(found).items()}
     assert values.keys() == expected(truth, prediction).keys()
     for name, value in expected(truth, prediction).items():

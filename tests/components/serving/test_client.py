@@ -14,6 +14,8 @@ from components.serving.client import Client
 from tests.components.serving.server.conftest import doubling, server  # noqa: F401 - fixtures
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["http", "grpc"])
 def client(request, server):  # noqa: F811

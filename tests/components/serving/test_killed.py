@@ -14,6 +14,8 @@ from components.storage import paths
 from tests.components.serving.model_folders import make_model, push
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import json, os, shutil, signal, sys
 from components.serving import models_config, pushing, succession, versions

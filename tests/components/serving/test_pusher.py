@@ -136,6 +136,10 @@ def test_a_version_has_all_that_a_server_is_started_with(push, folder):
     assert versions.versions(folder) == [version] and versions.is_unharmed(version)
     assert succession.require_served(version, folder, pushed["content"]) == version
     assert 0 <= versions.read_provenance(version).mean_iou < 0.5
+    predicted = versions.read_extra(version, versions.PREDICTED)
+    # Of three pictures, whose labels are all of classes.
+    assert list(predicted) == list(schemas.load("sample").class_names)
+    assert sum(predicted.values()) == 40 * 50 + 65 * 33 + 90 * 130
     content = paths.read_bytes(f"{version}/assets.extra/tf_serving_warmup_requests")
     signatures = tf.saved_model.load(version).signatures
     assert warm_up.replay(version, content) == 2 * len(signatures)

@@ -11,6 +11,8 @@ from components.errors import ServingError
 from components.serving import warm_up
 from components.storage import tfrecords
 
+pytestmark = pytest.mark.slow
+
 SIZES = (1, 2, 5)
 
 

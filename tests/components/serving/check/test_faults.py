@@ -14,6 +14,8 @@ from components.serving.check.options import ServingOptions
 from tests.components.serving.conftest import CLASSES, IGNORE
 from tests.components.serving.small_model import Right, save
 
+pytestmark = pytest.mark.slow
+
 
 class Shuffled(Right):
     def pixels(self, ids):

@@ -17,6 +17,8 @@ from components.serving import protos, tensors
 from components.serving.server import predict
 from tests.components.serving.server.conftest import say, stand_in
 
+pytestmark = pytest.mark.slow
+
 PREDICTION, MODEL = protos.services()
 
 

@@ -19,6 +19,8 @@ from components.serving.server.statuses import Refusal
 from components.serving.tensors import DTYPES, strings
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 RANDOM = np.random.default_rng(5)
 
 

@@ -12,6 +12,8 @@ from components.serving.protos import ModelSpec
 from components.serving.server.models import Models, State, read_config
 from components.serving.server.statuses import Refusal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path):
