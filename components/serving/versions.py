@@ -250,7 +250,7 @@ def _push_here(model: str, folder: str, added: Mapping[str, bytes]) -> str:
 def _write(model: str, version: str, added: Mapping[str, bytes]) -> None:
     # Not every store takes a second file of one name: a copy of a version has its own provenance.
     paths.copy_tree(model, version, without=(_SAVED_MODEL, *added))
-    paths.make_folder(paths.join(version, EXTRA))
     for name, data in added.items():
+        paths.make_folder(os.path.dirname(paths.join(version, name)))
         paths.write_bytes(paths.join(version, name), data)
     paths.copy_file(paths.join(model, _SAVED_MODEL), paths.join(version, _SAVED_MODEL))

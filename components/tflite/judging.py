@@ -54,6 +54,9 @@ class Prepare:
             return *(features[name] for name in outputs), files
 
         self._prepare = prepare
+        image, *_ = prepare.get_concrete_function().structured_outputs
+        self.canvas_size = image.shape[1]
+        """Side S of the canvas, in pixels."""
 
     def __call__(self, example: bytes) -> tuple[np.ndarray, tf.Tensor, tf.Tensor, tf.Tensor]:
         """Pixels 0 to 255, float32 `[1, S, S, 3]`; size inside; files of picture and label.

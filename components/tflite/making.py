@@ -54,8 +54,8 @@ def make(
         ConfigError: this pipeline did not export the model.
         DataError: a picture cannot be decoded.
     """
-    trained = load_trained(model, dataset.num_classes)
     prepare = Prepare(transform_output)
+    trained = load_trained(model, dataset.num_classes, prepare.canvas_size)
     drawn = (
         draw(training, options.calibration_pictures, options.seed) if INT8 in options.kinds else []
     )
@@ -102,20 +102,20 @@ def make(
     return report
 
 
-def load_trained(model: str, num_classes: int) -> DeepLabV3Plus:
-    """The network of an exported model as it was trained, in float32 and of its canvas' size.
+def load_trained(model: str, num_classes: int, side: int) -> DeepLabV3Plus:
+    """The network of an exported model as it was trained, in float32.
 
     Args:
         model: folder of the SavedModel, here or in a store.
         num_classes: that it tells apart.
+        side: of its canvas, in pixels.
 
     Raises:
         ConfigError: this pipeline did not export it.
     """
-    about = exported.read_description(model)
-    side = about["canvas_size"]
+    options = exported.read_description(model)["model"]
     network = DeepLabV3Plus(
-        num_classes=num_classes, input_shape=(side, side, 3), dtype="float32", **about["model"]
+        num_classes=num_classes, input_shape=(side, side, 3), dtype="float32", **options
     )
     with tempfile.TemporaryDirectory() as local:
         paths.copy_tree(paths.join(model, EXTRA), local)

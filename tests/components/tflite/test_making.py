@@ -10,7 +10,6 @@ from PIL import Image
 
 import schemas
 from components.errors import ConfigError
-from components.serving import exported
 from components.tflite.contract import FILE as CONTRACT
 from components.tflite.judging import Prepare, draw
 from components.tflite.making import convert_all, load_trained, make
@@ -124,7 +123,7 @@ def test_no_more_pictures_are_judged_than_asked_for(made, judged):
 
 def test_what_cannot_be_converted_is_named_and_the_others_are_made(exported_model):
     """No picture to calibrate on is such a case, for the converter itself."""
-    trained = load_trained(exported_model, CLASSES)
+    trained = load_trained(exported_model, CLASSES, CROP)
     options = TFLiteOptions(kinds=("int8", "float32"))
     files, problems = convert_all(trained, options, lambda: iter([np.zeros((1, 3, 3, 3), "f")]))
     assert set(files) == {"float32"} and set(problems) == {"int8"}
@@ -133,12 +132,11 @@ def test_what_cannot_be_converted_is_named_and_the_others_are_made(exported_mode
 
 def test_a_model_that_was_not_exported_here_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="expected a model that this pipeline exported"):
-        load_trained(str(tmp_path), CLASSES)
+        load_trained(str(tmp_path), CLASSES, CROP)
 
 
 def test_the_network_is_that_of_the_exported_model(exported_model, model):
-    trained = load_trained(exported_model, CLASSES)
-    assert exported.read_description(exported_model)["canvas_size"] == CROP
+    trained = load_trained(exported_model, CLASSES, CROP)
     for one, two in zip(trained.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
 
