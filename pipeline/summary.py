@@ -51,9 +51,7 @@ def conclude(
     if "Pusher" not in steps:
         console.print("Verdict      none: the run was to stop before the Pusher")
         return
-    if not evaluation.blessed:
-        raise NotBlessedError("; ".join(evaluation.reasons) + "; nothing was pushed")
-    if "TFLite" in steps and (reasons := _tflite_report(steps).reasons):
+    if reasons := refusals(steps, evaluation):
         raise NotBlessedError("; ".join(reasons) + "; nothing was pushed")
     pushed = steps["Pusher"].outputs["pushed_model"][0].properties
     served = succession.require_served(
@@ -69,6 +67,17 @@ def conclude(
     console.print(
         "[green]Verdict      blessed; this very model is pushed already, nothing new[/green]"
     )
+
+
+def refusals(steps: dict[str, Step], evaluation: Evaluation) -> list[str]:
+    """Why a model that was measured was not pushed: it, or its files for phones; a sentence each.
+
+    Args:
+        steps: of the run, by node.
+        evaluation: of the model.
+    """
+    files = _tflite_report(steps).reasons if "TFLite" in steps else ()
+    return [*evaluation.reasons, *files]
 
 
 def _scores(evaluation: Evaluation) -> Table:
