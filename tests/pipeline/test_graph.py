@@ -96,5 +96,5 @@ def test_files_for_phones_come_between_evaluator_and_pusher_and_change_nothing_b
     assert "Evaluator" in phones["TFLite"].upstream_nodes
     assert {"Report", "Pusher"} <= set(phones["TFLite"].downstream_nodes)
     assert all(phones[name].parameters == plain[name].parameters for name in plain)
-    inputs = [name for name in plain if phones[name].inputs != plain[name].inputs]
-    assert inputs == ["Report", "Pusher"]
+    inputs = {name for name in plain if phones[name].inputs != plain[name].inputs}
+    assert inputs == {"Report", "Pusher"}
