@@ -1,8 +1,8 @@
 """A file for phones, run on this machine's CPU by TensorFlow Lite's own interpreter.
 
-`tf.lite` is part of TensorFlow 2.16 and 2.21, where it says that it will move to a package of its
-own, `ai-edge-litert`; what is used of it is in this module, in `network` and in
-`components.private_names`.
+`tf.lite` is part of TensorFlow 2.16, on which this was run. TensorFlow 2.20 has it, too, and says
+that a later one will not: its interpreter goes on as `ai-edge-litert`, under the same names. All
+that is used of it is in this module, in `network` and in `components.private_names`.
 """
 
 import time
