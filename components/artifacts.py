@@ -16,3 +16,9 @@ class PicturesPage(Artifact):
     """Predictions and scores as a page, `index.html`, and the first predictions as a picture."""
 
     TYPE_NAME = "deeplab.PicturesPage"
+
+
+class TFLiteModels(Artifact):
+    """Files for phones, their contract and what they are worth, see `components.tflite`."""
+
+    TYPE_NAME = "deeplab.TFLiteModels"

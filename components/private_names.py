@@ -26,6 +26,23 @@ def write_transform_function(function, features, folder) -> None:
     impl_helper.analyze_in_place(function, False, features, specs, folder)
 
 
+def tflite_operators(content: bytes) -> list[tuple[str, str]]:
+    """Name and type of the first result of every operator in a TensorFlow Lite file.
+
+    Its public analyzer only prints, to the standard output.
+
+    Args:
+        content: the bytes of the file.
+    """
+    import tensorflow as tf
+
+    plain = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = tf.lite.Interpreter(model_content=content, experimental_op_resolver_type=plain)
+    types = {each["index"]: each["dtype"].__name__ for each in interpreter.get_tensor_details()}
+    found = interpreter._get_ops_details()
+    return [(each["op_name"], types[each["outputs"][0]]) for each in found]
+
+
 class BuiltBeforeFit:
     """Mixed into a Keras model that is built already: `fit` and `evaluate` build nothing.
 

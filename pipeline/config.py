@@ -22,6 +22,7 @@ from components.model_options import ModelOptions
 from components.options import Options, fault
 from components.serving.check.options import ServingOptions
 from components.serving.push_options import PushOptions
+from components.tflite.options import TFLiteOptions
 from components.trainer.options import TrainerConfig, TrainingOptions
 from components.tuner.options import TunerOptions
 from pipeline.following import follow
@@ -102,6 +103,7 @@ class PipelineConfig(Options):
     push: PushOptions = PushOptions()
     report: ReportOptions = ReportOptions()
     tuner: TunerOptions = TunerOptions()
+    tflite: TFLiteOptions = TFLiteOptions()
 
     # A folder of the serving directory, and what Kubeflow takes for a pipeline's name.
     name: Annotated[

@@ -22,6 +22,7 @@ from components.serving.baseline import NEWEST, Baseline
 from components.serving.check.component import ServingCheck
 from components.serving.pusher import Pusher
 from components.statistics_gen import StatisticsGen
+from components.tflite.component import TFLite
 from components.transform.component import Transform
 from components.tuner.component import Tuner
 from pipeline.config import PipelineConfig
@@ -216,6 +217,9 @@ def create_pipeline(
         eval_config=eval_config(config.evaluation, dataset),
         example_splits=[VAL],
     )
+    data = {key: inputs_of_training[key] for key in ("examples", "transform_graph")}
+    tflites = [_tflite(config, dataset, trainer, evaluator, data)] if config.tflite.kinds else []
+    for_phones = {"tflite": tflites[0].outputs["models"]} if tflites else {}
     report = Report(
         model=model,
         examples=examples,
@@ -225,6 +229,7 @@ def create_pipeline(
         dataset=description,
         split=VAL,
         pictures=config.report.pictures,
+        **for_phones,
         source_fingerprint=source_fingerprint("components.report"),
     )
     serving_check = ServingCheck(
@@ -253,6 +258,7 @@ def create_pipeline(
         split=VAL,
         options=config.push.model_dump_json(),
         source_fingerprint=source_fingerprint("components.serving.pusher"),
+        **for_phones,
     )
     return tfx.dsl.Pipeline(
         pipeline_name=config.pipeline_name,
@@ -270,6 +276,7 @@ def create_pipeline(
             *tuners,
             trainer,
             evaluator,
+            *tflites,
             report,
             serving_check,
             pusher,
@@ -291,4 +298,20 @@ def _tuner(config: PipelineConfig, dataset: schemas.Dataset, inputs: dict) -> Tu
             "options": config.tuner.to_json(),
             "source_fingerprint": source_fingerprint("components.tuner"),
         },
+    )
+
+
+def _tflite(
+    config: PipelineConfig, dataset: schemas.Dataset, trainer, evaluator: Evaluator, data: dict
+) -> TFLite:
+    """The files for phones, of a model that the Evaluator has judged."""
+    return TFLite(
+        model=trainer.outputs["model"],
+        evaluation=evaluator.outputs["evaluation"],
+        **data,
+        training_split=TRAIN,
+        split=VAL,
+        dataset=schemas.to_json(dataset),
+        options=config.tflite.to_json(),
+        source_fingerprint=source_fingerprint("components.tflite"),
     )

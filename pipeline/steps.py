@@ -21,11 +21,12 @@ ALL = (
     "Tuner",
     "Trainer",
     "Evaluator",
+    "TFLite",
     "Report",
     "ServingCheck",
     "Pusher",
 )
 """Every step of `pipeline.graph`, in an order in which they can run."""
 
-OPTIONAL = ("Tuner",)
+OPTIONAL = ("Tuner", "TFLite")
 """Steps that a run has only where its configuration asks for them."""

@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from components import texts
 from components.data_gate import report
 from components.errors import NotBlessedError
 from components.evaluator.results import Evaluation, load_evaluation
@@ -15,6 +16,7 @@ from components.metadata import Step
 from components.report import advice
 from components.serving import models_config, succession
 from components.storage import paths
+from components.tflite.results import TFLiteReport
 from components.trainer import history
 from pipeline.environment import Environment
 
@@ -49,8 +51,8 @@ def conclude(
     if "Pusher" not in steps:
         console.print("Verdict      none: the run was to stop before the Pusher")
         return
-    if not evaluation.blessed:
-        raise NotBlessedError("; ".join(evaluation.reasons) + "; nothing was pushed")
+    if reasons := refusals(steps, evaluation):
+        raise NotBlessedError("; ".join(reasons) + "; nothing was pushed")
     pushed = steps["Pusher"].outputs["pushed_model"][0].properties
     served = succession.require_served(
         pushed["pushed_destination"], serving_dir, pushed.get("pushed_content", "")
@@ -65,6 +67,17 @@ def conclude(
     console.print(
         "[green]Verdict      blessed; this very model is pushed already, nothing new[/green]"
     )
+
+
+def refusals(steps: dict[str, Step], evaluation: Evaluation) -> list[str]:
+    """Why a model that was measured was not pushed: it, or its files for phones; a sentence each.
+
+    Args:
+        steps: of the run, by node.
+        evaluation: of the model.
+    """
+    files = _tflite_report(steps).reasons if "TFLite" in steps else ()
+    return [*evaluation.reasons, *files]
 
 
 def _scores(evaluation: Evaluation) -> Table:
@@ -112,6 +125,8 @@ def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str,
     if "Trainer" in steps:
         run = _uri(steps, "Trainer", "model_run")
         places.append(("TensorBoard", tensorboard_command(run)))
+    if "TFLite" in steps:
+        places += [("TFLite", line) for line in _tflite_lines(_tflite_report(steps))]
     if "DriftGate" in steps:
         gate = _uri(steps, "DriftGate", "judged_report")
         content = report.from_json(paths.read_text(paths.join(gate, report.FILE)))
@@ -126,6 +141,22 @@ def _search(step: Step) -> str:
     best = ", ".join(f"{path}={value}" for path, value in json.loads(found["values"]).items())
     trials = f"{found['trials']} trials" + (f", {found['failed']} failed" * bool(found["failed"]))
     return f"{best}; mean IoU {100 * found['score']:.1f} % after a trial's steps; {trials}"
+
+
+def _tflite_report(steps: dict[str, Step]) -> TFLiteReport:
+    return TFLiteReport.read(_uri(steps, "TFLite", "models"))
+
+
+def _tflite_lines(found: TFLiteReport) -> list[str]:
+    threads = texts.counted(found.threads, "thread")
+    return [
+        f"{each.kind}: none"
+        if each.problem
+        else f"{each.kind}: {each.size_bytes / 1e6:.2f} MB, {1e3 * each.seconds:.1f} ms on "
+        f"{threads}, mean IoU {100 * each.mean_iou:.2f} % where the exported model has "
+        f"{100 * found.mean_iou:.2f} %, the same class in {100 * each.agreement:.3f} % of pixels"
+        for each in found.kinds
+    ]
 
 
 def tensorboard_command(folder: str) -> str:

@@ -10,7 +10,7 @@ from tfx.utils import path_utils
 
 import schemas
 from components import tfx
-from components.artifacts import DataReport, PicturesPage
+from components.artifacts import DataReport, PicturesPage, TFLiteModels
 from components.data_gate import report
 from components.dataset import records
 from components.dataset.decoding.exif import UPRIGHT
@@ -23,6 +23,7 @@ from components.report.advice import advise
 from components.report.page import Picture, contact_sheet, render_page
 from components.serving import signatures
 from components.storage import paths
+from components.tflite.results import TFLiteReport
 from components.trainer import history
 from models import metrics
 from models.confusion import confusion_matrix
@@ -40,6 +41,7 @@ def Report(
     split: tfx.dsl.components.Parameter[str],
     pictures: tfx.dsl.components.Parameter[int],
     source_fingerprint: tfx.dsl.components.Parameter[str],
+    tflite: tfx.dsl.components.InputArtifact[TFLiteModels] = None,
 ):
     """Writes `index.html` with the scores and `pictures` predictions of `split`.
 
@@ -58,6 +60,7 @@ def Report(
         report.from_json(paths.read_text(paths.join(data_report.uri, report.FILE))),
         shown,
         advise(history.read(model_run.uri)),
+        None if tflite is None else TFLiteReport.read(tflite.uri),
         title="DeepLab v3+ judged",
     )
     paths.write_text(paths.join(page.uri, "index.html"), html)

@@ -11,6 +11,7 @@ from components import pages, texts
 from components.data_gate.report import Report
 from components.evaluator.results import Evaluation
 from components.pictures import colourise, data_url
+from components.tflite.results import TFLiteReport
 from schemas import Dataset
 
 
@@ -59,6 +60,8 @@ def render_page(
     data_report: Report,
     pictures: list[Picture],
     advice: list[str],
+    tflite: TFLiteReport | None = None,
+    *,
     title: str,
 ) -> str:
     """The page as HTML; it needs no other file and no network.
@@ -69,6 +72,7 @@ def render_page(
         data_report: the data that the model was made of.
         pictures: predictions to show.
         advice: what the training's curves say, see `components.report.advice`.
+        tflite: the files for phones; None where there are none.
         title: of the page.
     """
     rows = [
@@ -86,6 +90,7 @@ def render_page(
         dataset=dataset,
         evaluation=evaluation,
         data=data_report,
+        tflite=tflite,
         doubts=[*(evaluation.warnings if evaluation.blessed else ()), *advice],
         count=texts.counted(int(evaluation.candidate["example_count"]), "picture"),
         rows=[row for row in rows if not math.isnan(row["iou"])],

@@ -12,7 +12,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import runtime, tfx
-from components.artifacts import DataReport
+from components.artifacts import DataReport, TFLiteModels
 from components.data_gate import report
 from components.evaluator.results import load_evaluation, load_thresholds
 from components.examples import first_records
@@ -20,6 +20,7 @@ from components.serving import batching, models_config, pushing, succession, ver
 from components.serving.push_options import PushOptions
 from components.serving.signing import attestation
 from components.storage import paths
+from components.tflite import results as tflite_results
 
 _LOOKED_AT = 64
 """Records of which the smallest warm a server up."""
@@ -42,6 +43,7 @@ def Pusher(
     split: tfx.dsl.components.Parameter[str],
     options: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
+    tflite: tfx.dsl.components.InputArtifact[TFLiteModels] = None,
 ):
     """Pushes to `<served>/<name>/<version>/`, with what it is warmed up with and was made from.
 
@@ -61,6 +63,7 @@ def Pusher(
     if not (
         model_utils.is_model_blessed(model_blessing)
         and model_utils.is_infra_validated(infra_blessing)
+        and (tflite is None or tflite_results.TFLiteReport.read(tflite.uri).blessed)
     ):
         pushed_model.set_int_custom_property("pushed", 0)
         return
@@ -68,6 +71,7 @@ def Pusher(
     succession.require_not_taken_back(folder, made_from)
     source, wanted = path_utils.serving_model_path(model.uri), PushOptions.from_json(options)
     added = _added(source, artifact_utils.get_split_uri([examples], split), wanted)
+    added |= {} if tflite is None else tflite_results.pushed_files(tflite.uri)
     version = versions.newest_version(folder)
     # A server takes the highest number, even if there is no model.
     is_new = version is None or version != versions.numbered(folder)[0]
@@ -175,7 +179,9 @@ def _is_same(version: str, model: str, made_from: str, added: dict[str, bytes]) 
         return False
     if versions.identity(version) != identity or not versions.is_unharmed(version):
         return False
-    files = {name: paths.join(version, name) for name in (batching.FILE, _WARM_UP)}
+    folder = paths.join(version, tflite_results.PUSHED)
+    for_phones = (f"{tflite_results.PUSHED}/{name}" for name in paths.list_folder(folder))
+    files = {n: paths.join(version, n) for n in (batching.FILE, _WARM_UP, *for_phones)}
     there = {name: paths.read_bytes(file) for name, file in files.items() if paths.exists(file)}
     return there == added
 

@@ -65,6 +65,11 @@ def _require_steps_of(config: PipelineConfig, arguments: argparse.Namespace) -> 
             "expected tuner.trials of at least 1 with the step Tuner; got 0; to fix, give "
             "tuner.trials and tuner.space with --set"
         )
+    if "TFLite" in (arguments.from_node, arguments.to_node) and not config.tflite.kinds:
+        raise ConfigError(
+            "expected tflite.kinds with the step TFLite; got none; to fix, give them with "
+            """--set 'tflite.kinds=["float32","int8"]'"""
+        )
 
 
 def _run(

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from components.examples import first_records
+from components.examples import all_records, first_records
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,4 @@ def test_records_come_by_file_name_and_no_more_than_there_are(tmp_path, count, e
             for record in records:
                 writer.write(record)
     assert first_records(str(tmp_path), count) == expected
+    assert list(all_records(str(tmp_path))) == [b"a", b"b", b"c"]

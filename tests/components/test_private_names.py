@@ -1,4 +1,4 @@
-"""What we use below the public interface of Keras is there, and is what they call."""
+"""What we use below the public interface of libraries is there, and is what they call."""
 
 import ast
 import inspect
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.private_names import BuiltBeforeFit, variable_index
+from components.private_names import BuiltBeforeFit, tflite_operators, variable_index
 from tests.conftest import REPOSITORY
 
 
@@ -59,6 +59,21 @@ def test_an_optimizer_knows_the_index_of_what_update_step_gets(strategy):
         model.compile(Recording(), "mse")
     model.fit(*data(), verbose=0)
     assert found == [0, 1, 2, 3]
+
+
+# === TensorFlow Lite ===
+
+
+def test_operators_of_a_file_are_named_in_order_with_the_type_of_their_result():
+    @tf.function(input_signature=[tf.TensorSpec([1, 4])])
+    def both(values):
+        doubled = values * 2.0
+        return tf.concat([doubled, values], 1), tf.argmax(doubled, 1, output_type=tf.int32)
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([both.get_concrete_function()])
+    found = tflite_operators(converter.convert())
+    assert found[0] == ("MUL", "float32")
+    assert sorted(found[1:]) == [("ARG_MAX", "int32"), ("CONCATENATION", "float32")]
 
 
 # === Nowhere else ===

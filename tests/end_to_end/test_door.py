@@ -52,6 +52,9 @@ def check_refused(checkout, arguments: list[str], code: int, *messages: str, run
         (["--from-node", "Trainer", "--to-node", "DataGate"], "the second comes before the first"),
         (["--from-node", "Tuner"], "expected tuner.trials of at least 1 with the step Tuner"),
         (["--to-node", "Tuner"], "expected tuner.trials of at least 1 with the step Tuner"),
+        (["--to-node", "TFLite"], "expected tflite.kinds with the step TFLite"),
+        (["--set", 'tflite.kinds=["int4"]'], "expected tflite.kinds to be a list of float32"),
+        (["--set", "tflite.max_points_lost=-1"], "expected tflite.max_points_lost to be a number"),
         (["--set", "tuner.trials=2"], "expected tuner.space to be what to choose from"),
         (
             [*SEARCH, 'tuner.space={"training.momentum": {"min": 0.5, "max": 1.5}}'],

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from components import runtime
+from pipeline import steps
 from tests.end_to_end.conftest import NODES
 
 pytestmark = pytest.mark.slow
@@ -44,21 +45,24 @@ def test_all_nodes_and_arrows_are_those_of_the_local_graph(compiled, planned):
         assert set(task.get("dependentTasks", ())) == planned[name], name
 
 
-def test_a_search_adds_its_step_and_changes_no_other_but_the_trainer(compiled, checkout, tmp_path):
+def test_optional_steps_change_no_others_but_those_they_feed(compiled, checkout, tmp_path):
     space = json.dumps({"training.learning_rate": {"min": 1e-3, "max": 1e-2}})
     done = checkout.run(
         *("--pipeline-root", "gs://bucket/runs", "--image", "registry.example/deeplab:1"),
         *("--set", "tuner.trials=2", "--set", f"tuner.space={space}", "--output", str(tmp_path)),
+        *("--set", 'tflite.kinds=["int8"]'),
         runner="kubeflow_runner.py",
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    searched = yaml.safe_load((tmp_path / "deeplab.yaml").read_text())["root"]["dag"]["tasks"]
+    changed = yaml.safe_load((tmp_path / "deeplab.yaml").read_text())["root"]["dag"]["tasks"]
     plain = yaml.safe_load(compiled)["root"]["dag"]["tasks"]
-    assert set(searched) - set(plain) == {"Tuner"}
+    assert set(changed) - set(plain) == set(steps.OPTIONAL)
     # What is pushed carries a hash of all that made it, and is compared with what is served by it.
     made_from = {"Baseline", "Pusher"}
-    assert {name for name in plain if plain[name] != searched[name]} - made_from == {"Trainer"}
-    assert "Tuner" in searched["Trainer"]["dependentTasks"]
+    fed = {name for name in plain if plain[name] != changed[name]} - made_from
+    assert fed == {"Trainer", "Report"}
+    assert "Tuner" in changed["Trainer"]["dependentTasks"]
+    assert all("TFLite" in changed[name]["dependentTasks"] for name in ("Report", "Pusher"))
 
 
 def test_every_step_is_a_container_that_knows_its_place(compiled):

@@ -15,7 +15,10 @@ import schemas
 from components import metadata
 from components.dataset import records
 from components.dataset.sample import rendering as sample
+from components.evaluator.results import load_evaluation
+from components.serving import versions
 from components.storage import folders
+from components.tflite.results import TFLiteReport
 from tests.end_to_end.conftest import open_metadata
 
 pytestmark = pytest.mark.slow
@@ -156,6 +159,8 @@ def test_the_pipeline_searches_trains_judges_and_pushes_it(checkout):
         *("evaluation.min_mean_iou=0.05", "evaluation.allow_dead_classes=true"),
         *("tuner.trials=2", "tuner.steps_per_trial=2"),
         f"tuner.space={json.dumps(SPACE)}",
+        # Of a network that has learned next to nothing, integers may lose anything.
+        *('tflite.kinds=["float32", "int8"]', 'tflite.max_points_lost={"int8": 100}'),
     )
     done = checkout.run(
         *("--dataset", "shapes", "--data-dir", str(checkout.folder / "data" / "shapes")),
@@ -181,3 +186,17 @@ def test_the_pipeline_searches_trains_judges_and_pushes_it(checkout):
     assert properties["score"] == pytest.approx(winner["score"], abs=1e-6)
     assert f"Search       training.learning_rate={best['training.learning_rate']}, " in done.stdout
     assert not list((output / "training").glob("tuner-*"))
+    # As the Evaluator has it, and in the version that was pushed.
+    steps = metadata.latest_run(open_metadata(output), "deeplab-shapes")
+    files = TFLiteReport.read(steps["TFLite"].outputs["models"][0].uri)
+    evaluation = load_evaluation(steps["Evaluator"].outputs["evaluation"][0].uri)
+    assert files.pictures == VAL and files.blessed
+    assert files.mean_iou == pytest.approx(evaluation.candidate["mean_iou"], abs=1e-9)
+    assert files.kinds[0].mean_iou == pytest.approx(files.mean_iou, abs=1e-4)
+    assert files.kinds[1].operators and not files.kinds[1].in_float
+    assert {path.name for path in (model / "assets.extra" / "tflite").iterdir()} == {
+        "contract.json", "float32.tflite", "int8.tflite",
+    }  # fmt: skip
+    assert versions.is_unharmed(str(model)) and "TFLite       int8: " in done.stdout
+    page = Path(steps["Report"].outputs["page"][0].uri, "index.html").read_text()
+    assert "TensorFlow Lite" in page and "DEPTHWISE_CONV_2D int8" in page

@@ -5,11 +5,13 @@ from tfx.dsl.compiler import compiler
 
 import schemas
 from components.serving.push_options import PushOptions
+from components.tflite.options import TFLiteOptions
 from components.tuner.options import TunerOptions
 from pipeline import recipes, steps
 from pipeline.graph import Inputs, create_pipeline
 
 DATASET = "sample"
+PHONES = TFLiteOptions(kinds=("float32", "int8"))
 SEARCH = TunerOptions(trials=2, space={"training.momentum": {"min": 0.5, "max": 0.9}})
 
 
@@ -42,7 +44,7 @@ def test_without_a_search_its_options_change_no_step(plain, change):
 
 def test_a_search_changes_no_parameter_but_the_one_of_what_made_the_model(plain):
     searched = nodes(SEARCH)
-    assert set(searched) == set(steps.ALL)
+    assert set(searched) == set(plain) | {"Tuner"}
     changed = {name for name in plain if searched[name].parameters != plain[name].parameters}
     # The hash of all that made the model, by which it is compared with what is served.
     assert changed == {"Baseline", "Pusher"}
@@ -74,3 +76,25 @@ def test_how_a_model_is_pushed_decides_nothing_before(plain, change):
 def test_what_drift_is_judged_by_changes_no_step_but_the_one_that_judges(plain, change):
     changed = nodes(TunerOptions(), gate=recipes.get(DATASET).gate.replace(**change))
     assert [name for name in plain if changed[name] != plain[name]] == ["DriftGate"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"pictures": 3}, {"calibration_pictures": 7}, {"seed": 3}, {"threads": 2},
+     {"max_points_lost": 4.0}],
+)  # fmt: skip
+def test_options_of_files_for_phones_are_in_the_cache_key_of_their_step_alone(plain, change):
+    assert nodes(TunerOptions(), tflite=TFLiteOptions(**change)) == plain
+    before = nodes(TunerOptions(), tflite=PHONES)
+    after = nodes(TunerOptions(), tflite=PHONES.replace(**change))
+    assert [name for name in before if before[name] != after[name]] == ["TFLite"]
+
+
+def test_files_for_phones_come_between_evaluator_and_pusher_and_change_nothing_before(plain):
+    phones = nodes(TunerOptions(), tflite=PHONES)
+    assert set(phones) == set(plain) | {"TFLite"}
+    assert "Evaluator" in phones["TFLite"].upstream_nodes
+    assert {"Report", "Pusher"} <= set(phones["TFLite"].downstream_nodes)
+    assert all(phones[name].parameters == plain[name].parameters for name in plain)
+    inputs = {name for name in plain if phones[name].inputs != plain[name].inputs}
+    assert inputs == {"Report", "Pusher"}

@@ -12,6 +12,7 @@ from components.data_gate.report import Report, Source
 from components.dataset.examination.measures import NOTHING
 from components.evaluator.results import Evaluation
 from components.report.page import Picture, contact_sheet, render_page
+from components.tflite.results import KindResult, TFLiteReport
 
 DATA = Report(
     sources=(
@@ -79,6 +80,21 @@ def test_page_of_a_blessed_model_says_what_is_doubtful(dataset, picture):
     advised = render_page(dataset, whole, DATA, [picture], ["<b> stood still"], title="Title")
     assert "Doubts" in advised and "&lt;b&gt; stood still" in advised
     assert "Doubts" not in render_page(dataset, whole, DATA, [picture], [], title="Title")
+
+
+def test_page_has_the_files_for_phones_and_why_they_were_refused(dataset, picture):
+    int8 = KindResult(
+        kind="int8", size_bytes=2_500_000, seconds=0.0123, agreement=0.98765, mean_iou=0.4,
+        operators={"CONV_2D int8": 38},
+    )  # fmt: skip
+    none = KindResult(kind="float16", problem="ValueError: <no>")
+    found = TFLiteReport(pictures=7, threads=2, mean_iou=0.5, kinds=(int8, none), reasons=("low",))
+    html = render_page(dataset, evaluation(dataset), DATA, [picture], [], found, title="Title")
+    for text in ("2.50", "12.3", "40.00", "+10.00", "98.765", "38 CONV_2D int8", "50.0 %",
+                 "threads: 2", "ValueError: &lt;no&gt;", "low"):  # fmt: skip
+        assert text in html, text
+    without = render_page(dataset, evaluation(dataset), DATA, [picture], [], title="Title")
+    assert "TensorFlow Lite" in html and "TensorFlow Lite" not in without
 
 
 def test_contact_sheet_has_a_column_for_each_picture(dataset, picture):
