@@ -118,7 +118,11 @@ class Judge:
             matrix, _ = masks.confusion(label, ids, num_classes, ignore_label)
             return matrix
 
-        @tf.function
+        scores_HWC = tf.TensorSpec([None, None, num_classes], tf.float32)
+        number, two = tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int64)
+
+        # One trace for pictures of all sizes: each more would take time, and stay in memory.
+        @tf.function(input_signature=[scores_HWC, number, two, ids_HW])
         def classes(scores, canvas_size, size, label):
             seen = masks.Seen(scores, canvas_size, size, resize)
             return masks.class_ids(seen, tf.shape(label))

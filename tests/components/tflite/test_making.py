@@ -1,9 +1,11 @@
 """Files made of an exported model, judged on records, written with their contract."""
 
+import gc
 import io
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ import schemas
 from components.dataset.records import IMAGE, LABEL
 from components.errors import ConfigError
 from components.tflite.contract import FILE as CONTRACT
-from components.tflite.judging import Prepare, draw
+from components.tflite.interpreter import Interpreter
+from components.tflite.judging import Judge, Prepare, draw
 from components.tflite.making import convert_all, load_trained, make
 from components.tflite.options import TFLiteOptions
 from components.tflite.results import PUSHED, TFLiteReport, pushed_files
@@ -168,3 +171,27 @@ def test_every_record_is_drawn_as_often_as_any_other():
     records = [bytes([index]) for index in range(8)]
     drawn = [each for seed in range(4000) for each in draw(iter(records), 2, seed)]
     assert all(900 < drawn.count(record) < 1100 for record in records)
+
+
+def graphs() -> int:
+    """How many of TensorFlow's graphs are in memory."""
+    gc.collect()
+    return sum(issubclass(type(each), tf.Graph) for each in gc.get_objects())
+
+
+def test_pictures_of_many_sizes_are_judged_by_one_graph(
+    exported_model, transform_output, judged, float32
+):
+    """A graph for each size would stay in memory."""
+    _, folder = float32
+    prepare = Prepare(transform_output)
+    file = Interpreter((Path(folder) / "float32.tflite").read_bytes(), 1)
+    resize = load_trained(exported_model, CLASSES, CROP).logits_resize
+    judge = Judge(
+        exported_model, prepare, resize, {"float32": file}, num_classes=CLASSES, ignore_label=255
+    )
+    judge.add(judged[0])
+    before = graphs()
+    for record in judged:
+        judge.add(record)
+    assert graphs() == before
