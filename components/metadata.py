@@ -97,16 +97,24 @@ def records_behind(store: metadata_store.MetadataStore, version: str) -> str | N
         version: path of the version.
     """
     for artifact in reversed(_pushed_to(store, version)):
-        events = store.get_events_by_artifact_ids([artifact.id])
-        made = [e.execution_id for e in events if e.type == mlmd.Event.OUTPUT]
-        given = [
-            event.artifact_id
-            for event in store.get_events_by_execution_ids(made)
-            if event.type == mlmd.Event.INPUT and event.path.steps[0].key == "examples"
-        ]
-        for examples in store.get_artifacts_by_id(given):
-            return examples.uri
+        for blessing in _made_from(store, artifact, "infra_blessing"):
+            for examples in _made_from(store, blessing, "examples"):
+                return examples.uri
     return None
+
+
+def _made_from(
+    store: metadata_store.MetadataStore, artifact: mlmd.Artifact, key: str
+) -> list[mlmd.Artifact]:
+    """What went into the steps that gave an artifact, as their input of this name."""
+    events = store.get_events_by_artifact_ids([artifact.id])
+    made = [event.execution_id for event in events if event.type == mlmd.Event.OUTPUT]
+    given = [
+        event.artifact_id
+        for event in (store.get_events_by_execution_ids(made) if made else ())
+        if event.type == mlmd.Event.INPUT and event.path.steps[0].key == key
+    ]
+    return store.get_artifacts_by_id(given) if given else []
 
 
 @contextlib.contextmanager

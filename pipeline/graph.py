@@ -239,6 +239,8 @@ def create_pipeline(
         num_classes=dataset.num_classes,
         ignore_label=dataset.ignore_label,
         options=config.serving.to_json(),
+        batch_sizes=json.dumps(config.push.batch_sizes),
+        warm_up_records=config.push.warm_up_records,
         # The stand-in runs in a process of its own, which no import shows.
         source_fingerprint="".join(
             source_fingerprint(f"components.serving.{part}") for part in ("check", "server")
@@ -249,13 +251,11 @@ def create_pipeline(
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["blessing"],
         evaluation=evaluator.outputs["evaluation"],
-        examples=examples,
         data_report=drift_gate.outputs["judged_report"],
         name=config.name,
         pipeline=config.pipeline_name,
         made_from=made_from,
         origin=inputs.origin(config),
-        split=VAL,
         options=config.push.model_dump_json(),
         source_fingerprint=source_fingerprint("components.serving.pusher"),
         **for_phones,

@@ -8,14 +8,12 @@ from typing import Any
 
 from absl import logging
 from tfx.components.util import model_utils
-from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import runtime, tfx
 from components.artifacts import DataReport, TFLiteModels
 from components.data_gate import report
 from components.evaluator.results import load_evaluation, load_thresholds
-from components.examples import first_records
 from components.serving import batching, models_config, pushing, succession, versions, warm_up
 from components.serving.push_options import PushOptions
 from components.serving.signing import attestation
@@ -33,14 +31,12 @@ def Pusher(
     model_blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelBlessing],
     infra_blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.InfraBlessing],
     evaluation: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelEvaluation],
-    examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
     data_report: tfx.dsl.components.InputArtifact[DataReport],
     pushed_model: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.PushedModel],
     name: tfx.dsl.components.Parameter[str],
     pipeline: tfx.dsl.components.Parameter[str],
     made_from: tfx.dsl.components.Parameter[str],
     origin: tfx.dsl.components.Parameter[str],
-    split: tfx.dsl.components.Parameter[str],
     options: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
     tflite: tfx.dsl.components.InputArtifact[TFLiteModels] = None,
@@ -57,7 +53,6 @@ def Pusher(
 
     Raises:
         NotBlessedError: a rollback took back what this is made from.
-        ServingError: the model does not answer what a server would warm it up with.
     """
     del source_fingerprint  # part of the cache key only
     if not (
@@ -70,7 +65,7 @@ def Pusher(
     folder = paths.join(runtime.current().served, name)
     succession.require_not_taken_back(folder, made_from)
     source, wanted = path_utils.serving_model_path(model.uri), PushOptions.from_json(options)
-    added = _added(source, artifact_utils.get_split_uri([examples], split), wanted)
+    added = _added(infra_blessing.uri, wanted)
     added |= {} if tflite is None else tflite_results.pushed_files(tflite.uri)
     version = versions.newest_version(folder)
     # A server takes the highest number, even if there is no model.
@@ -81,8 +76,6 @@ def Pusher(
     else:
         predicted = json.dumps(load_evaluation(evaluation.uri).predicted_pixels())
         added[f"{versions.EXTRA}/{versions.PREDICTED}"] = predicted.encode()
-        if wanted.warm_up_records:
-            warm_up.replay(source, added[_WARM_UP])
         found = paths.read_bytes(paths.join(data_report.uri, report.FILE))
         data = report.from_json(found.decode())
         verdict = _verdict(evaluation.uri, succession.baseline_version(folder, made_from))
@@ -161,13 +154,17 @@ def _label(folder: str, number: str) -> str:
     return label
 
 
-def _added(model: str, records: str, options: PushOptions) -> dict[str, bytes]:
-    """What a server needs beside the model, by the path in the version."""
+def _added(infra_blessing: str, options: PushOptions) -> dict[str, bytes]:
+    """What a server needs beside the model, by the path in the version.
+
+    Args:
+        infra_blessing: folder of what the serving check gave.
+        options: of the push.
+    """
     text = batching.parameters(options.batch_sizes, options.batch_timeout_micros)
     added = {batching.FILE: text.encode()}
     if options.warm_up_records:
-        chosen = warm_up.smallest(first_records(records, _LOOKED_AT), options.warm_up_records)
-        added[_WARM_UP] = warm_up.requests(model, chosen, options.batch_sizes)
+        added[_WARM_UP] = paths.read_bytes(paths.join(infra_blessing, warm_up.FILE))
     return added
 
 

@@ -2,15 +2,13 @@
 
 Without them the first request of every size pays for what TensorFlow does once: seconds on a CPU,
 more on a GPU. A server refuses a version for a single request that fails, or for record 1,001; so
-each is tried here against its signature before the version is pushed.
+each is tried by the serving check before the version is pushed.
 """
 
-import concurrent.futures
-import contextlib
 import itertools
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +20,7 @@ from components import texts
 from components.dataset import records
 from components.dataset.decoding.image import decode_image
 from components.dataset.limits import DEFAULT
-from components.errors import ServingError
+from components.errors import AnswerError, ServingError
 from components.storage import paths, tfrecords
 
 FILE = "tf_serving_warmup_requests"
@@ -35,9 +33,8 @@ MAX_BYTES = 64 * 2**20
 _PIXELS = 64
 """The sides of a picture that is sent as pixels: all are brought to one size, and few bytes do."""
 
+Ask = Callable[[Mapping[str, np.ndarray], str], Mapping[str, np.ndarray]]
 _Signatures = dict[str, meta_graph_pb2.SignatureDef]
-_Numbered = tuple[int, prediction_log_pb2.PredictionLog]
-"""A request, and its place in the file, from 1 on."""
 
 
 def requests(model: str, examples: Sequence[bytes], batch_sizes: Sequence[int]) -> bytes:
@@ -88,11 +85,11 @@ def requests(model: str, examples: Sequence[bytes], batch_sizes: Sequence[int]) 
         return paths.read_bytes(file)
 
 
-def replay(model: str, content: bytes) -> int:
-    """Sends a model every request of a file, as a server does when it loads it.
+def replay(ask: Ask, content: bytes) -> int:
+    """Sends a server every request of a file, as it would answer them when it loads the model.
 
     Args:
-        model: folder of the SavedModel, here or in a store.
+        ask: what a signature answers to inputs, such as `components.serving.client.Client.predict`.
         content: of the file.
 
     Returns:
@@ -102,24 +99,12 @@ def replay(model: str, content: bytes) -> int:
         ServingError: the file is none that a server takes, or a request is answered by an error or
             by outputs of another batch; the first one is named.
     """
-    by_signature: dict[str, list[_Numbered]] = {}
     count = 0
     for record in _parsed(content):
         count += 1
         if count > MAX_RECORDS:
             raise _refused(count, f"at most {MAX_RECORDS} requests", "more")
-        name = record.predict_log.request.model_spec.signature_name
-        by_signature.setdefault(name, []).append((count, record))
-    with _loaded(model) as (session, signatures):
-        # At once: a session prepares each signature at its first request, which takes seconds.
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            refusals = pool.map(
-                lambda requests: _first_refusal(session, signatures, requests),
-                by_signature.values(),
-            )
-            first = min(filter(None, refusals), default=None, key=lambda refusal: refusal[0])
-    if first is not None:
-        raise first[1]
+        _answer(ask, count, record)
     return count
 
 
@@ -186,14 +171,6 @@ def _picture(example: bytes) -> bytes:
     return features[records.IMAGE].bytes_list.value[0]
 
 
-@contextlib.contextmanager
-def _loaded(model: str) -> Iterator[tuple[tf.compat.v1.Session, _Signatures]]:
-    """A session as a server's: its loader restores variables by running the graph."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        graph = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], model)
-        yield session, dict(graph.signature_def)
-
-
 def _parsed(content: bytes) -> Iterator[prediction_log_pb2.PredictionLog]:
     with tempfile.TemporaryDirectory() as folder:
         file = os.path.join(folder, FILE)
@@ -208,48 +185,21 @@ def _parsed(content: bytes) -> Iterator[prediction_log_pb2.PredictionLog]:
             ) from error
 
 
-def _first_refusal(
-    session: tf.compat.v1.Session, signatures: _Signatures, requests: Sequence[_Numbered]
-) -> tuple[int, ServingError] | None:
-    """The number of the first request that is not answered, and why; None where all are."""
-    for number, log in requests:
-        try:
-            _answer(session, signatures, number, log)
-        except ServingError as error:
-            return number, error
-    return None
-
-
-def _answer(
-    session: tf.compat.v1.Session,
-    signatures: _Signatures,
-    number: int,
-    log: prediction_log_pb2.PredictionLog,
-) -> None:
+def _answer(ask: Ask, number: int, log: prediction_log_pb2.PredictionLog) -> None:
     if log.WhichOneof("log_type") != "predict_log":
         raise _refused(number, "a predict_log", log.WhichOneof("log_type") or "nothing")
     request = log.predict_log.request
     name = request.model_spec.signature_name
-    signature = signatures.get(name)
-    if signature is None:
-        raise _refused(number, f"a signature of {', '.join(sorted(signatures))}", repr(name))
-    if signature.inputs.keys() != request.inputs.keys():
-        wanted = ", ".join(sorted(signature.inputs))
-        raise _refused(number, f"inputs {wanted} to {name}", ", ".join(request.inputs) or "none")
     try:
-        fed = {
-            signature.inputs[key].name: tf.make_ndarray(value)
-            for key, value in request.inputs.items()
-        }
-        answer = session.run({key: info.name for key, info in signature.outputs.items()}, fed)
-    except (tf.errors.OpError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise _refused(number, f"an answer of {name}", reason) from error
-    sizes = {len(value) for value in fed.values()}
+        inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
+        answer = ask(inputs, name)
+    except (AnswerError, TypeError, ValueError) as error:
+        raise _refused(number, f"an answer of {name}", str(error)) from error
+    batch = {value.shape[:1] for value in inputs.values()}
     for key, value in answer.items():
         # Servers cut a batch of several requests apart along it.
-        if {value.shape[:1]} != {(size,) for size in sizes}:
-            raise _refused(number, f"{key} of {name} for each of {sizes}", f"{value.shape}")
+        if {value.shape[:1]} != batch:
+            raise _refused(number, f"{key} of {name} for each of {batch}", f"{value.shape}")
 
 
 def _refused(number: int, expected: str, got: str) -> ServingError:

@@ -64,12 +64,18 @@ def test_every_option_of_a_search_is_in_its_cache_key(change):
 
 @pytest.mark.parametrize(
     "change",
-    [{"label": "canary"}, {"keep_versions": 3}, {"batch_sizes": (1, 2)},
-     {"batch_timeout_micros": 0}, {"warm_up_records": 0}],
-)  # fmt: skip
+    [{"label": "canary"}, {"keep_versions": 3}, {"batch_timeout_micros": 0}],
+)
 def test_how_a_model_is_pushed_decides_nothing_before(plain, change):
     pushed = nodes(TunerOptions(), push=PushOptions(**change))
     assert {name for name in plain if pushed[name] != plain[name]} == {"Pusher"}
+
+
+@pytest.mark.parametrize("change", [{"batch_sizes": (1, 2)}, {"warm_up_records": 0}])
+def test_what_a_server_is_warmed_up_with_is_checked_before(plain, change):
+    pushed = nodes(TunerOptions(), push=PushOptions(**change))
+    changed = {name for name in plain if pushed[name] != plain[name]}
+    assert changed == {"ServingCheck", "Pusher"}
 
 
 @pytest.mark.parametrize("change", [{"on_drift": "stop"}, {"max_class_distance": 0.9}])

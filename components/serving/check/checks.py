@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from components import texts
 from components.dataset import records
 from components.errors import AnswerError, ServingError
-from components.serving import protos, signatures
+from components.serving import protos, signatures, warm_up
 from components.serving.check import load
 from components.serving.check.options import ServingOptions
 from components.serving.client import Client
@@ -45,14 +45,16 @@ def check_serving(
     ignore_label: int,
     options: ServingOptions,
     program: str | None = None,
+    warm_up_requests: bytes = b"",
 ) -> Measured:
     """Starts a server of `model` and sends it the pictures of `examples`, and one bad file.
 
     All pictures go in one batch, whatever their sizes. Checked are: the model loads; every
     signature answers what it says, one value for each that was sent; each mask is a PNG as large as
     its picture with known classes; the file that is no picture gets an error and fails no other;
-    the masks are those that the evaluation has judged; REST answers as gRPC; latency, memory and
-    its growth stay within the limits.
+    the masks are those that the evaluation has judged, by whatever signature; REST answers as gRPC;
+    requests that are to warm a server up are answered; latency, memory and its growth stay within
+    the limits.
 
     Args:
         model: folder of the SavedModel; of one in a store, a copy on this machine is loaded.
@@ -61,6 +63,7 @@ def check_serving(
         ignore_label: of the pixels that are not judged.
         options: the limits.
         program: TensorFlow Serving; None for the stand-in.
+        warm_up_requests: see `components.serving.warm_up`.
 
     Raises:
         ServingError: naming what was expected and what came.
@@ -80,7 +83,9 @@ def check_serving(
             )
             masks = _check_masks(answers[signatures.SERVING], labels, num_classes)
             _check_parity(answers[signatures.EVALUATE], labels, masks, num_classes, ignore_label)
+            _check_same_masks(answers, masks)
             _check_rest(by_rest, pictures[0], answers[signatures.SERVING][signatures.MASK_BYTES][0])
+            warm_up.replay(by_grpc.predict, warm_up_requests)
             measured = load.measure(by_grpc, server.process.pid, pictures[0], options)
     return Measured(
         pictures=len(pictures),
@@ -147,7 +152,7 @@ def _check_masks(
         if error:
             raise ServingError(f"expected a mask for a picture of the data; got {error.decode()}")
         try:
-            ids = np.asarray(Image.open(io.BytesIO(mask)))
+            ids = _decoded(mask)
         except OSError as damage:
             raise ServingError(f"expected a PNG as a mask; got {mask[:20]!r}: {damage}") from damage
         if ids.shape != label.shape or ids.dtype != np.uint8:
@@ -191,9 +196,31 @@ def _check_parity(
             )
 
 
+def _check_same_masks(
+    answers: Mapping[str, Mapping[str, np.ndarray]], masks: Sequence[np.ndarray]
+) -> None:
+    """Refuses a signature whose masks are not those of the default one."""
+    for name, answer in answers.items():
+        found: list[np.ndarray] = []
+        if signatures.MASK_BYTES in answer:
+            found = [_decoded(png) for png in answer[signatures.MASK_BYTES][: len(masks)]]
+        elif signatures.PREDICTIONS in answer:
+            found = [*answer[signatures.PREDICTIONS][:1]]  # Of the first picture, twice.
+        for one, other in zip(found, masks, strict=False):
+            if one.shape != other.shape or (one != other).mean() > _SAME_PIXELS:
+                raise ServingError(
+                    f"expected the masks of {signatures.SERVING} from {name}; got others; to fix, "
+                    "see that both go through the same network and the same enlargement"
+                )
+
+
+def _decoded(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
 def _check_rest(client: Client, picture: bytes, mask: bytes) -> None:
     """Refuses another answer than that of gRPC."""
     (answer,) = client.segment([picture])
-    one, other = (np.asarray(Image.open(io.BytesIO(png))) for png in (answer.mask, mask))
+    one, other = _decoded(answer.mask), _decoded(mask)
     if one.shape != other.shape or (one != other).mean() > _SAME_PIXELS:
         raise ServingError("expected the same mask by REST and by gRPC; got another one")

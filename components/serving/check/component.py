@@ -1,5 +1,6 @@
 """The serving check as a TFX component that blesses a model, or fails."""
 
+import json
 import os
 
 import tensorflow as tf
@@ -9,9 +10,14 @@ from tfx.utils import path_utils
 
 from components import runtime, texts, tfx
 from components.examples import first_records
+from components.serving import warm_up
 from components.serving.check.checks import check_serving
 from components.serving.check.options import ServingOptions
 from components.serving.server import launch
+from components.storage import paths
+
+_LOOKED_AT = 64
+"""Records of which the smallest warm a server up."""
 
 
 @tfx.dsl.components.component
@@ -23,9 +29,14 @@ def ServingCheck(
     num_classes: tfx.dsl.components.Parameter[int],
     ignore_label: tfx.dsl.components.Parameter[int],
     options: tfx.dsl.components.Parameter[str],
+    batch_sizes: tfx.dsl.components.Parameter[str],
+    warm_up_records: tfx.dsl.components.Parameter[int],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ):
     """Blesses a model that a server answers records of `split` with, as `options` (JSON) ask for.
+
+    Beside the blessing lie the requests that warm a server up, which were answered too: of so many
+    records, in each of the `batch_sizes`, a list as JSON; none where there are no records.
 
     Raises:
         ServingError: the model does not load, or answers wrongly, slowly or greedily.
@@ -33,13 +44,17 @@ def ServingCheck(
     del source_fingerprint  # part of the cache key only
     asked = ServingOptions.from_json(options)
     program = launch.find_program(runtime.current().serving_program)
+    folder = path_utils.serving_model_path(model.uri)
+    records = first_records(
+        artifact_utils.get_split_uri([examples], split), max(asked.requests, _LOOKED_AT)
+    )
+    requests = b""
+    if warm_up_records:
+        chosen = warm_up.smallest(records, warm_up_records)
+        requests = warm_up.requests(folder, chosen, json.loads(batch_sizes))
+        paths.write_bytes(paths.join(blessing.uri, warm_up.FILE), requests)
     measured = check_serving(
-        path_utils.serving_model_path(model.uri),
-        first_records(artifact_utils.get_split_uri([examples], split), asked.requests),
-        num_classes,
-        ignore_label,
-        asked,
-        program,
+        *(folder, records[: asked.requests], num_classes, ignore_label, asked, program, requests)
     )
     logging.info(
         "The model serves, by %s: %s of %s in one batch, %s; %.3f s a picture, %.0f MB at most, "

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import dataclasses
-import io
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import psutil
-from PIL import Image
 
+from components.dataset.decoding.image import decode_image
+from components.dataset.limits import DEFAULT
 from components.errors import ServingError
 from components.serving import signatures
 from components.serving.check.options import ServingOptions
@@ -87,7 +87,7 @@ def _inputs(
         elif name == signatures.EXAMPLES:
             inputs[name] = examples
         elif info["dtype"] == "DT_UINT8" and rank == 4:
-            pixels = np.asarray(Image.open(io.BytesIO(pictures[0])).convert("RGB"))
+            pixels = decode_image(pictures[0], DEFAULT).pixels.numpy()
             inputs[name] = np.stack([pixels, pixels])
         else:
             raise ServingError(

@@ -4,7 +4,6 @@ import json
 import os
 
 import pytest
-import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.utils import path_utils
 
@@ -12,11 +11,12 @@ import schemas
 from components.artifacts import DataReport
 from components.data_gate import report
 from components.dataset.examination.measures import NOTHING
-from components.errors import NotBlessedError, ServingError
+from components.errors import NotBlessedError
 from components.runtime import Runtime, Signing
 from components.serving import models_config, succession, versions, warm_up
 from components.serving.push_options import PushOptions
 from components.serving.pusher import Pusher
+from components.serving.server.loader import SavedModel
 from components.serving.signing import attestation, keys, signer, verification
 from components.serving.signing.files import ATTESTATION_FILE, BILL_FILE
 from components.storage import paths
@@ -58,19 +58,17 @@ def artifact(tmp_path):
 
 @pytest.fixture
 def inputs(artifact, exported_model, evaluated, examples):
-    model, records = artifact(types.Model, "model"), artifact(types.Examples, "examples")
+    model = artifact(types.Model, "model")
     paths.copy_tree(exported_model, path_utils.serving_model_dir(model.uri))
-    records.split_names = '["val"]'
-    paths.make_folder(f"{records.uri}/Split-val")
-    with tf.io.TFRecordWriter(f"{records.uri}/Split-val/part-0.gz", "GZIP") as writer:
-        for example in examples:
-            writer.write(example.serialize())
     model_blessing = artifact(types.ModelBlessing, "model_blessing")
     model_blessing.set_int_custom_property("blessed", 1)
     infra_blessing = artifact(types.InfraBlessing, "infra_blessing")
     infra_blessing.set_int_custom_property("blessed", 1)
     for blessing, name in ((model_blessing, "BLESSED"), (infra_blessing, "INFRA_BLESSED")):
         paths.write_text(f"{blessing.uri}/{name}", "")
+    serialized = [example.serialize() for example in examples]
+    content = warm_up.requests(exported_model, serialized[:2], PLAIN.batch_sizes)
+    paths.write_bytes(f"{infra_blessing.uri}/{warm_up.FILE}", content)
     evaluation = artifact(types.ModelEvaluation, "evaluation")
     paths.copy_tree(evaluated, evaluation.uri)
     data_report = artifact(DataReport, "data_report")
@@ -81,7 +79,6 @@ def inputs(artifact, exported_model, evaluated, examples):
         "model_blessing": model_blessing,
         "infra_blessing": infra_blessing,
         "evaluation": evaluation,
-        "examples": records,
         "data_report": data_report,
     }
 
@@ -108,7 +105,6 @@ def push(artifact, inputs, served, tmp_path):
                 pipeline="deeplab-sample",
                 made_from=made_from,
                 origin=ORIGIN,
-                split="val",
                 options=options.to_json(),
                 source_fingerprint="",
             )
@@ -129,7 +125,7 @@ def folder(served) -> str:
 
 
 @both_places
-def test_a_version_has_all_that_a_server_is_started_with(push, folder):
+def test_a_version_has_all_that_a_server_is_started_with(push, folder, inputs):
     pushed = push(WARM)
     version = pushed["destination"]
     assert (pushed["pushed"], pushed["is_new"]) == (1, 1)
@@ -141,8 +137,7 @@ def test_a_version_has_all_that_a_server_is_started_with(push, folder):
     assert list(predicted) == list(schemas.load("sample").class_names)
     assert sum(predicted.values()) == 40 * 50 + 65 * 33 + 90 * 130
     content = paths.read_bytes(f"{version}/assets.extra/tf_serving_warmup_requests")
-    signatures = tf.saved_model.load(version).signatures
-    assert warm_up.replay(version, content) == 2 * len(signatures)
+    assert content == paths.read_bytes(f"{inputs['infra_blessing'].uri}/{warm_up.FILE}") != b""
     batching = paths.read_text(f"{version}/batching_params.pbtxt")
     assert "allowed_batch_sizes: 1\nallowed_batch_sizes: 2\n" in batching
     assert models_config.labels(folder) == {"stable": int(os.path.basename(version))}
@@ -155,8 +150,7 @@ def test_a_version_says_what_it_is_made_of_and_how(push, tmp_path):
     version = push(WARM, signing=signing)["destination"]
     found = verification.examine(version, signer.own(signing))
     assert found.faults == found.unknown == () and len(found.holds) == 4
-    content = paths.read_bytes(f"{version}/assets.extra/tf_serving_warmup_requests")
-    assert warm_up.replay(version, content) > 0  # By the loader that servers have.
+    assert SavedModel(version.removeprefix("file://")).signatures
     bill = json.loads(paths.read_text(f"{version}/{BILL_FILE}"))
     (data,) = (each for each in bill["components"] if each["type"] == "data")
     assert data["name"] == "sample span-3"
@@ -230,21 +224,6 @@ def test_what_the_policy_does_not_keep_goes(push, folder):
     left = [versions.read_provenance(version).made_from for version in versions.versions(folder)]
     assert left == ["d", "c"]  # c is what a repeated run of d measures up to.
     assert push(kept, made_from="d") == last | {"is_new": 0}
-
-
-def test_a_warm_up_that_is_not_answered_is_not_pushed(push, folder, inputs):
-    model = path_utils.serving_model_dir(inputs["model"].uri)
-    tf.saved_model.save(
-        tf.Module(),
-        model,
-        signatures=tf.function(
-            lambda image_bytes: {"number": tf.strings.to_number(image_bytes)},
-            input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")],
-        ),
-    )
-    with pytest.raises(ServingError, match="in request 1 of the warm-up, or a server refuses"):
-        push(WARM)
-    assert versions.numbered(folder) == [] and models_config.labels(folder) == {}
 
 
 def test_what_is_not_blessed_is_not_pushed(push, folder, inputs):

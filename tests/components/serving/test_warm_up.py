@@ -2,13 +2,17 @@
 
 import dataclasses
 
+import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from components.errors import ServingError
+from components.errors import AnswerError, ServingError
 from components.serving import warm_up
+from components.serving.server import predict
+from components.serving.server.loader import SavedModel
+from components.serving.server.statuses import Refusal
 from components.storage import tfrecords
 
 pytestmark = pytest.mark.slow
@@ -31,6 +35,22 @@ def save(folder, *signatures) -> str:
     module.functions = functions
     tf.saved_model.save(module, str(folder), signatures=functions)
     return str(folder)
+
+
+def replay(model: str, content: bytes) -> int:
+    """By the loader and the checks of a server."""
+    loaded = SavedModel(model)
+
+    def ask(inputs, name):
+        try:
+            signature = predict.find_signature(loaded, name)
+            if signature is None:
+                raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"no signature {name!r}")
+            return predict.run(loaded, signature, inputs)
+        except Refusal as refusal:
+            raise AnswerError(refusal.message) from refusal
+
+    return warm_up.replay(ask, content)
 
 
 BYTES, PIXELS = tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None, None, 3], tf.uint8)
@@ -60,7 +80,7 @@ def test_every_signature_is_asked_in_every_size_and_answers(exported_model, reco
         for value in log.predict_log.request.inputs.values()
     }
     assert asked == {(name, size) for name in signatures for size in SIZES}
-    assert warm_up.replay(exported_model, content) == len(asked)
+    assert replay(exported_model, content) == len(asked)
     # A step that is run again writes the same.
     assert warm_up.requests(exported_model, records, SIZES) == content
 
@@ -78,7 +98,7 @@ def test_pixels_are_of_one_size_that_the_input_takes(records, tmp_path):
         for value in log.predict_log.request.inputs.values()
     ]
     assert shapes == [(n, 40, 50, 3) for n in SIZES] + [(n, 33, 50, 3) for n in SIZES]
-    assert warm_up.replay(model, content) == 6
+    assert replay(model, content) == 6
 
 
 def test_an_input_that_nothing_is_known_for_is_said(records, tmp_path):
@@ -100,7 +120,7 @@ def test_a_signature_that_answers_a_warm_up_wrongly_is_refused(records, tmp_path
     content = warm_up.requests(model, records, SIZES)
     number = 2 if kind == "one answer" else 1
     with pytest.raises(ServingError, match=f"in request {number} of the warm-up, or a server"):
-        warm_up.replay(model, content)
+        replay(model, content)
 
 
 @pytest.fixture
@@ -120,8 +140,8 @@ def request(signature="length", key="files", value=(b"a",)) -> PredictionLog:
 @pytest.mark.parametrize(
     ("log", "message"),
     [
-        (request("other"), "a signature of .*length.*got 'other'"),
-        (request(key="pictures"), "inputs files to length.*got pictures"),
+        (request("other"), "an answer of other.*got no signature 'other'"),
+        (request(key="pictures"), "an answer of length.*got input size does not match"),
         (request(value=np.array([1.0])), "an answer of length.*got"),
         (request(value=np.array([[b"a"]], object)), "an answer of length.*got"),
         (PredictionLog(), "a predict_log.*got nothing"),
@@ -132,15 +152,15 @@ def test_a_request_that_a_server_refuses_is_refused_by_its_number(length, tmp_pa
     good = request().SerializeToString()
     content = written(tmp_path, good, good, log.SerializeToString(), good)
     with pytest.raises(ServingError, match=rf"(?s)expected {message}.*; to fix") as caught:
-        warm_up.replay(length, content)
+        replay(length, content)
     assert "in request 3 of the warm-up" in str(caught.value)
 
 
 def test_a_server_reads_a_thousand_and_no_more(length, records, tmp_path):
     good = request().SerializeToString()
-    assert warm_up.replay(length, written(tmp_path, *[good] * 1000)) == 1000
+    assert replay(length, written(tmp_path, *[good] * 1000)) == 1000
     with pytest.raises(ServingError, match="at most 1000 requests in request 1001"):
-        warm_up.replay(length, written(tmp_path, *[good] * 1001))
+        replay(length, written(tmp_path, *[good] * 1001))
     with pytest.raises(ServingError, match=r"one for each of 1 signature .*got 1001; to fix, give"):
         warm_up.requests(length, records, range(1, 1002))
 
@@ -150,7 +170,7 @@ def test_a_file_that_was_damaged_anywhere_is_refused(length, records, place):
     content = bytearray(warm_up.requests(length, records, SIZES))
     content[place * len(content) // 10] ^= 0xFF
     with pytest.raises(ServingError, match=r"expected TFRecords of PredictionLog.*to fix"):
-        warm_up.replay(length, bytes(content))
+        replay(length, bytes(content))
 
 
 def test_the_file_stays_small(length, examples):

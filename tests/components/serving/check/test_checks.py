@@ -67,7 +67,10 @@ def test_one_batch_of_three_sizes_equals_the_keras_model(
 def test_the_check_passes_a_good_model(exported_model, serialized):
     measured = check(exported_model, serialized)
     assert measured.pictures == 3 and measured.sizes == [(33, 65), (50, 40), (130, 90)]
-    assert measured.signatures == ["evaluate", "serving_default", "slices"]
+    assert measured.signatures == [
+        *("evaluate", "serving_default", "serving_examples", "serving_logits"),
+        *("serving_masks_and_confidence", "serving_tensors", "slices"),
+    ]
     assert 0 < measured.load.latency_seconds < OPTIONS.max_latency_seconds
     assert 100 < measured.load.memory_mb < OPTIONS.max_memory_mb
 

@@ -3,14 +3,18 @@
 They are small ones; what the check makes of a network is tested beside.
 """
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from components.errors import ServingError
-from components.serving import signatures
+from components.serving import signatures, warm_up
 from components.serving.check import checks
 from components.serving.check.options import ServingOptions
+from components.storage import tfrecords
 from tests.components.serving.conftest import CLASSES, IGNORE
 from tests.components.serving.small_model import Right, save
 
@@ -93,10 +97,12 @@ class Slow(Right):
             return tf.identity(masks), errors
 
 
-def check(model: str, examples, **options) -> checks.Measured:
+def check(model: str, examples, warm_up_requests=b"", **options) -> checks.Measured:
     serialized = [example.serialize() for example in examples]
     asked = ServingOptions(requests=4, timeout_seconds=120).replace(**options)
-    return checks.check_serving(model, serialized, CLASSES, IGNORE, asked)
+    return checks.check_serving(
+        model, serialized, CLASSES, IGNORE, asked, warm_up_requests=warm_up_requests
+    )
 
 
 def test_without_a_fault_it_serves(examples, tmp_path):
@@ -128,6 +134,42 @@ def test_without_a_fault_it_serves(examples, tmp_path):
 def test_one_fault_is_enough(kind, message, limits, examples, tmp_path):
     with pytest.raises(ServingError, match=f"(?s){message}"):
         check(save(kind(), tmp_path / "model"), examples, **limits)
+
+
+def test_requests_that_warm_a_server_up_are_answered_or_refuse_the_model(examples, tmp_path):
+    model = save(Right(), tmp_path / "model")
+    serialized = [example.serialize() for example in examples]
+    content = warm_up.requests(model, serialized, (1, 2))
+    check(model, examples, content)
+    file = tmp_path / "requests"
+    file.write_bytes(content)
+    logs = [PredictionLog.FromString(record) for record in tfrecords.read(file)]
+    logs[2].predict_log.request.model_spec.signature_name = "gone"
+    with tfrecords.Writer(file) as writer:
+        for log in logs:
+            writer.write(log.SerializeToString())
+    with pytest.raises(ServingError, match="in request 3 of the warm-up, or a server refuses the"):
+        check(model, examples, file.read_bytes())
+
+
+FILES = tf.TensorSpec([None], tf.string, name=signatures.IMAGE_BYTES)
+PIXELS = tf.TensorSpec([None, None, None, 3], tf.uint8, name=signatures.IMAGE_TENSOR)
+
+
+@pytest.mark.parametrize(
+    ("spec", "function"),
+    [
+        (FILES, lambda other, files: other.serve(files)),
+        (PIXELS, lambda _, images: {signatures.PREDICTIONS: tf.cast(images[..., 1], tf.int64)}),
+    ],
+    ids=["files", "pixels"],
+)
+def test_another_signature_with_other_masks_is_refused(spec, function, examples, tmp_path):
+    shuffled = Shuffled()
+    other = tf.function(functools.partial(function, shuffled), [spec])
+    model = save(Right(), tmp_path / "model", other=other)
+    with pytest.raises(ServingError, match="expected the masks of serving_default from other"):
+        check(model, examples)
 
 
 def test_an_input_that_the_check_does_not_know_is_said(examples, tmp_path):
