@@ -1,0 +1,143 @@
+"""Names: of the pipeline, and those that tasks and components get in Argo, which runs them."""
+
+import re
+from collections.abc import Iterator
+
+from pipeline.kubeflow.check.compiled import Compiled
+from pipeline.kubeflow.check.faults import Fault, Place, Rule, Verdict, shown
+
+SCHEMA = "2.1.0"
+LONGEST = 63
+"""Characters of a name in Kubernetes, RFC 1123."""
+
+SCHEMES = ("gs://", "s3://", "minio://")
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_ARGO_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
+_LONGEST_IN_ARGO = 128
+_OURS = re.compile(r"root|entrypoint|iteration|system-.*|retry-system-.*|metadata-.*-system-.*")
+"""Templates that Kubeflow makes of its own."""
+
+VERSION = Rule("schema-version", Verdict.UPLOAD)
+NO_NAME = Rule("name", Verdict.UPLOAD)
+NAME = Rule("name-pattern", Verdict.TAKES, "Kubernetes refuses the names of its runs, or cuts them")
+NO_ROOT = Rule("root", Verdict.UPLOAD)
+SCHEME = Rule(
+    "pipeline-root", Verdict.TAKES, "its launcher finds no store for what the steps write"
+)
+ARGO_NAME = Rule("argo-name", Verdict.TAKES, "Argo refuses the name when a run starts")
+TWO_NAMES = Rule("argo-names-differ", Verdict.TAKES, "Argo refuses two tasks of one name in a DAG")
+TEMPLATES = Rule("template-names", Verdict.RUN)
+RESERVED = Rule("reserved-names", Verdict.TAKES, "mistakes the component for its own template")
+
+
+def check(compiled: Compiled) -> Iterator[Fault]:
+    """What is wrong with the names of a file, with its version and its root."""
+    pipeline = compiled.pipeline
+    version = pipeline.get("schemaVersion")
+    if version != SCHEMA:
+        yield VERSION.broken(
+            ("schemaVersion",), shown(SCHEMA), version, "compile the pipeline with this project"
+        )
+    place = ("pipelineInfo", "name")
+    name = pipeline.get("pipelineInfo", {}).get("name", "")
+    if not name:
+        yield NO_NAME.broken(place, "a name of the pipeline", name or None, "give one")
+    else:
+        yield from name_faults(name, place)
+    if "root" not in pipeline:
+        yield NO_ROOT.broken(("root",), "the DAG of the pipeline", None, "give one")
+    yield from root_faults(pipeline.get("defaultPipelineRoot"), ("defaultPipelineRoot",))
+    yield from _templates(compiled)
+    for component in compiled.components().values():
+        yield from _tasks([task.name for task in component.tasks()], component.place)
+
+
+def name_faults(name: str, place: Place) -> Iterator[Fault]:
+    """What is wrong with the name of a pipeline."""
+    if not _NAME.fullmatch(name) or len(name) > LONGEST:
+        yield NAME.broken(
+            place,
+            f"a name of at most {LONGEST} lower-case letters, digits and dashes, with no dash at "
+            "either end",
+            f"{shown(name)} of {len(name)} characters",
+            "change it, in the compile command with --set name=…",
+            is_quoted=False,
+        )
+
+
+def root_faults(root: str | None, place: Place) -> Iterator[Fault]:
+    """What is wrong with the place below which all steps write."""
+    if root is not None and not (root.startswith(SCHEMES) and root.partition("://")[2].strip("/")):
+        yield SCHEME.broken(
+            place,
+            f"a bucket's address, one of {', '.join(SCHEMES)}",
+            root,
+            "compile with --pipeline-root and such an address",
+        )
+
+
+def _tasks(names: list[str], place: Place) -> Iterator[Fault]:
+    """Names of one DAG's tasks; each has a driver beside it, with a name made of its own."""
+    for name in names:
+        here = (*place, "dag", "tasks", name)
+        if not _is_argo_name(f"{name}-driver"):
+            yield _argo_fault(here, "a task", name)
+        if name.endswith("-driver") and name.removesuffix("-driver") in names:
+            yield TWO_NAMES.broken(
+                here,
+                f"no task with the name of the driver of {name.removesuffix('-driver')}",
+                name,
+                "rename it",
+            )
+
+
+def _templates(compiled: Compiled) -> Iterator[Fault]:
+    """Names of components; a DAG is a template of its own, and so is every iterator's loop."""
+    taken: dict[str, Place] = {}
+    for component in compiled.components().values():
+        is_root = component.name == "root"
+        if "dag" in component.message and not _is_argo_name(component.name):
+            yield _argo_fault(component.place, "a component", component.name)
+        made = {component.name: component.place} if "dag" in component.message else {}
+        for task in component.tasks():
+            if task.is_exit:
+                made[f"exit-hook-{component.name}-{task.name}"] = task.place
+            if task.iterator is not None:
+                made[f"{task.component}-{task.name}-iterator"] = task.place
+                loop = f"{task.component}-iteration"
+                if loop in taken or loop in made:
+                    yield TEMPLATES.broken(
+                        task.place,
+                        "a component that no other task repeats",
+                        task.component,
+                        "give the other iterator a component of its own",
+                    )
+                made[loop] = task.place
+        for name, place in made.items():
+            if not is_root and _OURS.fullmatch(name):
+                yield RESERVED.broken(
+                    place, "a name that Kubeflow does not use itself", name, "rename it"
+                )
+            elif name in taken and not name.endswith("-iteration"):
+                yield TEMPLATES.broken(
+                    place, "a name that nothing else in the file leads to", name, "rename it"
+                )
+            taken[name] = place
+    if "root" in compiled.pipeline.get("components", {}):
+        yield RESERVED.broken(
+            ("components", "root"), "no component of the root's name", "root", "rename it"
+        )
+
+
+def _is_argo_name(name: str) -> bool:
+    return _ARGO_NAME.fullmatch(name) is not None and len(name) <= _LONGEST_IN_ARGO
+
+
+def _argo_fault(place: Place, noun: str, name: str) -> Fault:
+    return ARGO_NAME.broken(
+        place,
+        f"the name of {noun} of letters, digits and dashes, at most {_LONGEST_IN_ARGO - 7}",
+        name,
+        "rename it",
+    )
