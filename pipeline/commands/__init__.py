@@ -13,7 +13,7 @@ from components import consoles
 from components.errors import exit_codes
 
 VERBS = (
-    *("run", "compile", "serve", "ask", "history", "rollback", "promote"),
+    *("run", "compile", "check", "serve", "ask", "history", "rollback", "promote"),
     *("doctor", "tensorboard"),
 )
 

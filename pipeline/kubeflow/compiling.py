@@ -1,5 +1,6 @@
 """Compiles the graph to a Kubeflow Pipelines v2 file."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,13 @@ from rich.console import Console
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from components import runtime
-from components.errors import ConfigError
 from components.storage import paths
 from pipeline import plan
 from pipeline.config import PipelineConfig
 from pipeline.door import Description
 from pipeline.environment import Environment
 from pipeline.graph import UNCACHED_WHERE_UNKNOWN, Inputs, create_pipeline
-
-_LONGEST_NAME = 128
+from pipeline.kubeflow import check
 
 
 def compile_pipeline(
@@ -28,7 +27,7 @@ def compile_pipeline(
     dry_run: bool,
     console: Console,
 ) -> None:
-    """Writes `<output>/<name>.yaml`, pipeline spec 2.1.0, and prints where it is.
+    """Writes `<output>/<name>.yaml`, pipeline spec 2.1.0, and prints what is to be done next.
 
     Args:
         config: what is computed.
@@ -39,13 +38,8 @@ def compile_pipeline(
         console: where to print.
 
     Raises:
-        ConfigError: Kubeflow does not take the pipeline's name, which is too long.
+        ConfigError: the file would not be fit for Kubeflow, see `check`; it is not written.
     """
-    if len(config.pipeline_name) > _LONGEST_NAME:
-        raise ConfigError(
-            f"expected a name of at most {_LONGEST_NAME} characters with that of the data set; got "
-            f"{config.pipeline_name!r}; to fix, change it with --set name=…"
-        )
     records = config.data.source or paths.join(environment.records, config.data.dataset)
     pipeline = create_pipeline(
         config,
@@ -55,40 +49,62 @@ def compile_pipeline(
     if dry_run:
         plan.show(console, config, environment, pipeline)
         return
-    output.mkdir(parents=True, exist_ok=True)
+    spec = _compiled(pipeline, environment)
+    _complete(spec, environment)
+    text = yaml.safe_dump(spec, sort_keys=True)
     # The suffix decides the format: spec 2.1.0 is read from YAML only.
     target = output / f"{config.name}.yaml"
-    kubeflow_v2_dag_runner.KubeflowV2DagRunner(
-        config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
-            default_image=environment.image, use_pipeline_spec_2_1=True
-        ),
-        output_dir=str(output),
-        output_filename=target.name,
-    ).run(pipeline, write_out=True)
-    spec = yaml.safe_load(target.read_text())
-    _complete(spec, environment)
-    paths.write_text(str(target), yaml.safe_dump(spec, sort_keys=True))
-    console.print(f"Compiled to {target}", highlight=False)
-    console.print(
-        f"It runs the image {environment.image}, reads {records} and writes below "
-        f"{environment.root}. It has not been run on a cluster.",
-        highlight=False,
-    )
+    check.require_fit(text.encode(), str(target))
+    output.mkdir(parents=True, exist_ok=True)
+    paths.write_text(str(target), text)
+    _print_next(target, config, environment, records, console)
+
+
+def _compiled(pipeline, environment: Environment) -> dict[str, Any]:
+    """What TFX's compiler makes of the graph."""
+    with tempfile.TemporaryDirectory() as folder:
+        kubeflow_v2_dag_runner.KubeflowV2DagRunner(
+            config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+                default_image=environment.image, use_pipeline_spec_2_1=True
+            ),
+            output_dir=folder,
+            output_filename="pipeline.yaml",
+        ).run(pipeline, write_out=True)
+        return yaml.safe_load(Path(folder, "pipeline.yaml").read_text())
+
+
+def _print_next(
+    target: Path, config: PipelineConfig, environment: Environment, records: str, console: Console
+) -> None:
+    """Prints where the file is, and how it becomes a run."""
+    for line in (
+        f"Compiled to {target}, which the check finds fit; it has not been run on a cluster.",
+        "To do next:",
+        f"  1. Push the image {environment.image}, with this project installed, to where the "
+        "cluster pulls it from.",
+        f"  2. Put the TFRecords to {records}.",
+        f"  3. Upload the file in Kubeflow's dashboard, or: kfp pipeline create "
+        f"-p {config.pipeline_name} {target}",
+        f"  4. Start a run with the pipeline root {environment.artifacts}: the dashboard proposes "
+        "it, other clients have to be given it.",
+    ):
+        console.print(line, highlight=False, markup=False)
 
 
 def _complete(spec: dict[str, Any], environment: Environment) -> None:
     """Puts in what TFX's compiler has no argument for.
 
-    The runtime of every container, its resources, and no cache for the steps that look at something
-    which the file does not know.
+    The pipeline root, the runtime of every container, its resources, and no cache for the steps
+    that look at something which the file does not know.
     """
+    spec["defaultPipelineRoot"] = environment.artifacts
     for name, task in spec["root"]["dag"]["tasks"].items():
         if name in UNCACHED_WHERE_UNKNOWN:
             task["cachingOptions"] = {}
-    variable = {"name": runtime.VARIABLE, "value": environment.runtime().model_dump_json()}
+    place = environment.runtime().model_dump_json()
     for label, executor in spec["deploymentSpec"]["executors"].items():
         container = executor["container"]
-        container["env"] = [variable]
+        container["env"] = [{"name": runtime.VARIABLE, "value": place}]
         asked = environment.resources_of(label.removesuffix("_executor"))
         resources: dict[str, Any] = {}
         if asked.cpu:

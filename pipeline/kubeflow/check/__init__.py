@@ -5,9 +5,7 @@ docs/kubeflow.md. To add a rule, write it beside those of its topic; to add a to
 into `CHECKS`.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 from components import texts
 from components.errors import ConfigError

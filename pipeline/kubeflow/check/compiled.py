@@ -73,7 +73,10 @@ class Task:
 
     def producers(self) -> Iterator[tuple[Place, str]]:
         """The tasks whose outputs it takes, with the places that name them."""
-        for kind, key in (("parameters", "taskOutputParameter"), ("artifacts", "taskOutputArtifact")):
+        for kind, key in (
+            ("parameters", "taskOutputParameter"),
+            ("artifacts", "taskOutputArtifact"),
+        ):
             for name, source in self.inputs(kind).items():
                 if key in source:
                     place = (*self.place, "inputs", kind, name, key, "producerTask")

@@ -13,10 +13,11 @@ DEFAULT = Rule("default", Verdict.TAKES, "the driver or the step fails on the va
 VALUE = Rule("value", Verdict.TAKES, "the driver refuses the value, or passes on another text")
 TITLE = Rule("artifact-title", Verdict.TAKES, "its driver ends with 'No title specified'")
 REQUIRED = Rule("required-parameter", Verdict.RUN)
+REQUIRED_ARTIFACT = Rule("root-artifact", Verdict.TAKES, "no run can give one")
 UNKNOWN_GIVEN = Rule("unknown-parameter", Verdict.RUN)
 GIVEN = Rule("given-value", Verdict.RUN)
 GIVEN_WHOLE = Rule("given-whole-number", Verdict.TAKES, "the step fails on the value")
-OF_ROOT = Rule("root-parameter", Verdict.TAKES, "refuses every value of it in a run")
+OF_ROOT = Rule("root-parameter", Verdict.TAKES, "no run can give it a value")
 
 _LARGEST_WHOLE = 2**53 - 1
 """Numbers travel as floats of 64 bits."""
@@ -161,9 +162,6 @@ def _run(compiled: Compiled) -> Iterator[Fault]:
                 name,
                 "import it by a task",
             )
-
-
-REQUIRED_ARTIFACT = Rule("root-artifact", Verdict.TAKES, "no run can give one")
 
 
 def _given(defined: dict, value: object, name: str) -> Iterator[Fault]:

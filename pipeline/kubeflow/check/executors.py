@@ -24,6 +24,9 @@ _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _PLACEHOLDER = re.compile(
     r"\{\{\$\.(inputs|outputs)\.(parameters|artifacts)\[(?:'([^']*)'|\"([^\"]*)\")\]"
 )
+_WITHOUT_CONTAINER = ("argostub/createpvc", "argostub/deletepvc")
+"""Images that stand for what Kubeflow's driver does itself."""
+
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
     rf"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*"
@@ -84,7 +87,8 @@ def _container(container: dict, place: Place, users: list[Component]) -> Iterato
             image or None,
             "compile with --image and such a name",
         )
-    if not "".join(container.get("command", [])).strip():
+    is_program = "".join(container.get("command", [])).strip() != ""
+    if not is_program and image not in _WITHOUT_CONTAINER:
         yield COMMAND.broken((*place, "command"), "a command", None, "give one")
     if "lifecycle" in container:
         yield LIFECYCLE.broken(

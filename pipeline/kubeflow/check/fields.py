@@ -75,9 +75,7 @@ def messages() -> Messages:
     for message in file.message_type:
         _add(known, PACKAGE, message)
     for name, fields in kubernetes_fields.MESSAGES.items():
-        known.fields[name] = {
-            key: _of_table(key, text) for key, text in fields.items()
-        }
+        known.fields[name] = {key: _of_table(key, text) for key, text in fields.items()}
     return known
 
 

@@ -22,6 +22,11 @@ _LONGEST_ARGUMENT = 128 * 1024 - 1
 """Bytes; all inputs of a step go into one argument of the launcher."""
 
 _ANY_ARTIFACT = "system.Artifact"
+_CHANNEL = "pipelinechannel--"
+"""Kubeflow's own compiler hands values that conditions read on by such names, to tasks that have
+no use for them as well."""
+
+_STATUS = ("STRUCT", "TASK_FINAL_STATUS")
 
 
 def check(compiled: Compiled) -> Iterator[Fault]:
@@ -50,7 +55,7 @@ class _Input:
 def _input(one: _Input, tasks: dict[str, Task], components: dict) -> Iterator[Fault]:
     consumer = components.get(one.task.component)
     defined = consumer.inputs(one.kind).get(one.name) if consumer else None
-    if consumer is not None and defined is None:
+    if consumer is not None and defined is None and not one.name.startswith(_CHANNEL):
         yield UNDEFINED.broken(
             one.place,
             f"an input that {consumer.name} defines, {_among(consumer.inputs(one.kind))}",
@@ -123,7 +128,7 @@ def _types(one: _Input, defined: dict, made: dict, *, collected: bool) -> Iterat
     """Whether what is made is what is taken; an iterator's outputs are collected to lists."""
     if one.kind == "parameters":
         wanted, got = defined.get("parameterType"), made.get("parameterType")
-        is_right = wanted == got or (collected and wanted == "LIST")
+        is_right = wanted == got or (collected and wanted == "LIST") or (wanted, got) == _STATUS
     else:
         wanted = definitions.title(defined.get("artifactType", {}))
         got = definitions.title(made.get("artifactType", {}))
@@ -176,9 +181,7 @@ def _size(task: Task) -> Iterator[Fault]:
         )
 
 
-def _dag_outputs(
-    component: Component, tasks: dict[str, Task], components: dict
-) -> Iterator[Fault]:
+def _dag_outputs(component: Component, tasks: dict[str, Task], components: dict) -> Iterator[Fault]:
     if "dag" not in component.message:
         return
     selected = component.message["dag"].get("outputs", {})

@@ -74,7 +74,8 @@ class Reader:
             if field is None:
                 near = difflib.get_close_matches(key, by_name, 1, 0.7)
                 fix = f"write {near[0]}" if near else "take it away"
-                self._unfit(here, "a field of that message", shown(key), fix, is_unknown=True)
+                expected = "a field that the installed kfp-pipeline-spec knows"
+                self._unfit(here, expected, shown(key), fix, is_unknown=True)
             elif field.name in seen:
                 got = f"{shown(seen[field.name])} and {shown(key)}"
                 self._unfit(here, "every field once", got, "take one of them away")

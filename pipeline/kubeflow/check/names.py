@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from components.errors import ConfigError
 from pipeline.kubeflow.check.compiled import Compiled
 from pipeline.kubeflow.check.faults import Fault, Place, Rule, Verdict, shown
 
@@ -51,6 +52,22 @@ def check(compiled: Compiled) -> Iterator[Fault]:
     yield from _templates(compiled)
     for component in compiled.components().values():
         yield from _tasks([task.name for task in component.tasks()], component.place)
+
+
+def require(name: str, root: str) -> None:
+    """Refuses, before anything is compiled, what would make a file that is not fit.
+
+    Args:
+        name: of the pipeline.
+        root: below which its steps write.
+
+    Raises:
+        ConfigError: with all faults.
+    """
+    places = ("pipelineInfo", "name"), ("defaultPipelineRoot",)
+    found = [*name_faults(name, places[0]), *root_faults(root, places[1])]
+    if found:
+        raise ConfigError("\n".join(fault.text({}) for fault in found))
 
 
 def name_faults(name: str, place: Place) -> Iterator[Fault]:

@@ -13,11 +13,12 @@ TWO_STYLES = Rule("resources-twice", Verdict.TAKES, "ignores the old field")
 ACCELERATOR = Rule("accelerator", Verdict.TAKES, "the step runs without it, or is never placed")
 
 _SUFFIXES = {
-    **{s: Decimal(1000) ** n for s, n in zip(("n", "u", "m", "", "k", "M", "G"), range(-3, 4))},
-    **{s: Decimal(1000) ** n for s, n in zip(("T", "P", "E"), range(4, 7))},
-    **{s: Decimal(1024) ** n for s, n in zip(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), range(1, 7))},
+    **{suffix: Decimal(1000) ** n for n, suffix in enumerate(("n", "u", "m", "", *"kMGTPE"), -3)},
+    **{f"{letter}i": Decimal(1024) ** n for n, letter in enumerate("KMGTPE", 1)},
 }
-_QUANTITY = re.compile(r"(\+?[0-9]+\.?[0-9]*|\+?\.[0-9]+)([eE][-+]?[0-9]{1,2}|[numkMGTPE]|[KMGTPE]i|)")
+_QUANTITY = re.compile(
+    r"(\+?[0-9]+\.?[0-9]*|\+?\.[0-9]+)([eE][-+]?[0-9]{1,2}|[numkMGTPE]|[KMGTPE]i|)"
+)
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _TYPE = re.compile(rf"{_LABEL}(\.{_LABEL})*/[a-zA-Z0-9]([-\w.]{{0,61}}[a-zA-Z0-9])?")
 _COUNT = re.compile(r"[1-9][0-9]{0,5}")

@@ -101,9 +101,7 @@ def documents(content: bytes) -> list[Node]:
         mark = getattr(error, "problem_mark", None)
         got = " ".join(str(getattr(error, "problem", None) or error).split())
         where = f" in line {mark.line + 1}" if mark else ""
-        faults.append(
-            SYNTAX.broken((), "YAML", f"{got}{where}", "mend that line", is_quoted=False)
-        )
+        faults.append(SYNTAX.broken((), "YAML", f"{got}{where}", "mend that line", is_quoted=False))
     if faults:
         raise Refused(faults)
     return found
