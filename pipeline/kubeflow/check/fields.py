@@ -1,7 +1,8 @@
 """The messages of a compiled file: which fields each has, of which types.
 
-Those of the pipeline come from the installed `kfp-pipeline-spec`; Kubernetes' own settings of an
-executor, whose package is not installed, from the table in `kubernetes_fields`.
+Those of the pipeline come from the installed `kfp-pipeline-spec`, and from `newer_fields` where it
+is an older release; Kubernetes' own settings of an executor, whose package is not installed, from
+the table in `kubernetes_fields`.
 """
 
 import functools
@@ -12,7 +13,7 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2
 
 from components.errors import ConfigError
-from pipeline.kubeflow.check import kubernetes_fields
+from pipeline.kubeflow.check import kubernetes_fields, newer_fields
 
 PACKAGE = "ml_pipelines."
 PIPELINE = f"{PACKAGE}PipelineSpec"
@@ -74,8 +75,12 @@ def messages() -> Messages:
     _definitions().CopyToProto(file)
     for message in file.message_type:
         _add(known, PACKAGE, message)
-    for name, fields in kubernetes_fields.MESSAGES.items():
-        known.fields[name] = {key: _of_table(key, text) for key, text in fields.items()}
+    for table in (kubernetes_fields.MESSAGES, newer_fields.MESSAGES):
+        for name, fields in table.items():
+            read = {key: _of_table(key, text) for key, text in fields.items()}
+            known.fields[name] = read | known.fields.get(name, {})
+    for name, values in newer_fields.ENUMS.items():
+        known.enums[name] = values | known.enums.get(name, {})
     return known
 
 

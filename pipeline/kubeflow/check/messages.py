@@ -74,7 +74,7 @@ class Reader:
             if field is None:
                 near = difflib.get_close_matches(key, by_name, 1, 0.7)
                 fix = f"write {near[0]}" if near else "take it away"
-                expected = "a field that the installed kfp-pipeline-spec knows"
+                expected = "a field that Kubeflow Pipelines knows"
                 self._unfit(here, expected, shown(key), fix, is_unknown=True)
             elif field.name in seen:
                 got = f"{shown(seen[field.name])} and {shown(key)}"
