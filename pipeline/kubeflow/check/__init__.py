@@ -17,6 +17,7 @@ from pipeline.kubeflow.check import (
     inputs,
     messages,
     names,
+    platforms,
     resources,
     tasks,
     yaml_reading,
@@ -32,11 +33,12 @@ CHECKS: tuple[Callable[[Compiled], Iterator[Fault]], ...] = (
     executors.check,
     resources.check,
     commands.check,
+    platforms.check,
 )
 
 _MODULES = (
     *(yaml_reading, messages, compiled, names, tasks, definitions),
-    *(inputs, executors, resources, commands),
+    *(inputs, executors, resources, commands, platforms),
 )
 RULES: dict[str, Rule] = {
     value.name: value

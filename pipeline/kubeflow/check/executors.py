@@ -1,11 +1,11 @@
-"""What components run: containers and importers, and the settings of Kubernetes for them."""
+"""What components run: containers and importers."""
 
 import re
 from collections.abc import Iterator
 
 from pipeline.kubeflow.check import definitions
 from pipeline.kubeflow.check.compiled import Compiled, Component
-from pipeline.kubeflow.check.faults import Fault, Place, Rule, Verdict, shown
+from pipeline.kubeflow.check.faults import Fault, Place, Rule, Verdict
 
 IMPLEMENTATION = Rule("implementation", Verdict.RUN)
 EXECUTOR = Rule("executor", Verdict.RUN)
@@ -16,8 +16,6 @@ LIFECYCLE = Rule("lifecycle", Verdict.TAKES, "never calls the hook")
 ENV = Rule("env", Verdict.TAKES, "Kubernetes refuses the step, or takes the last of two values")
 PLACEHOLDER = Rule("placeholder", Verdict.TAKES, "its driver or launcher finds no value for it")
 IMPORTER = Rule("importer", Verdict.TAKES, "the importer fails when it runs")
-PLATFORM = Rule("platform", Verdict.TAKES, "ignores the settings")
-PLATFORM_EXECUTOR = Rule("platform-executor", Verdict.TAKES, "ignores the settings")
 
 _STORES = ("gs://", "s3://", "minio://", "oci://")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
@@ -56,7 +54,6 @@ def check(compiled: Compiled) -> Iterator[Fault]:
                 executor or None,
                 "let a container do it",
             )
-    yield from _platforms(compiled)
 
 
 def _implementation(component: Component, compiled: Compiled) -> Iterator[Fault]:
@@ -161,23 +158,4 @@ def _importer(
                 f"a constant, or a parameter that the DAG gives to {task.name}",
                 name or None,
                 "give a constant",
-            )
-
-
-def _platforms(compiled: Compiled) -> Iterator[Fault]:
-    for name in compiled.platforms.keys() - {"kubernetes"}:
-        yield PLATFORM.broken(
-            ("platforms", name), "settings of kubernetes", name, "write them below kubernetes"
-        )
-    executors = (
-        compiled.platforms.get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
-    )
-    for label in executors:
-        if "container" not in compiled.executors.get(label, {}):
-            yield PLATFORM_EXECUTOR.broken(
-                ("platforms", "kubernetes", "deploymentSpec", "executors", label),
-                "a container below deploymentSpec.executors of the pipeline",
-                f"{shown(label)}, which is none",
-                "name one of them",
-                is_quoted=False,
             )
