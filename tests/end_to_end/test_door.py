@@ -123,6 +123,9 @@ def test_too_little_disk(checkout, tmp_path):
     [
         (["--pipeline-root", "runs"], "expected root to be an absolute path"),
         (["--pipeline-root", "gs://b/x*"], "expected root without * ? [ ]"),
+        (["--pipeline-root", "/mnt/runs"], "expected a bucket's address, one of gs://, s3://, "),
+        (["--pipeline-root", "hdfs://b/x"], "expected a bucket's address"),
+        (["--set", "name=" + 60 * "a"], "expected a name of at most 63 lower-case letters"),
         (["--data-dir", "records"], "expected data.source to be an absolute path"),
         (
             ["--checkpoint", "a/model.ckpt"],
