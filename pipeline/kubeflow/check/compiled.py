@@ -1,5 +1,6 @@
 """A compiled file as its rules see it: the messages of its documents, and ways through them."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -97,6 +98,15 @@ class Compiled:
         """By label."""
         return self.pipeline.get("deploymentSpec", {}).get("executors", {})
 
+    @functools.cached_property
+    def users(self) -> dict[str, list[Component]]:
+        """The components that name an executor, by its label."""
+        found: dict[str, list[Component]] = {}
+        for component in self.components.values():
+            found.setdefault(component.message.get("executorLabel", ""), []).append(component)
+        return found
+
+    @functools.cached_property
     def components(self) -> dict[str, Component]:
         """By name; the root is `root`."""
         found = {
@@ -107,7 +117,7 @@ class Compiled:
 
     def tasks(self) -> Iterator[Task]:
         """Of all DAGs."""
-        for component in self.components().values():
+        for component in self.components.values():
             yield from component.tasks()
 
     def executor_of(self, component: Component | None) -> dict:

@@ -36,7 +36,7 @@ _EXPECTED = {
 
 def check(compiled: Compiled) -> Iterator[Fault]:
     """What is wrong with the definitions of all components, and with the values of a run."""
-    for component in compiled.components().values():
+    for component in compiled.components.values():
         for section in ("inputDefinitions", "outputDefinitions"):
             defined = component.message.get(section, {})
             for name, each in defined.get("parameters", {}).items():
@@ -125,7 +125,7 @@ def _parameter(defined: dict, place: Place) -> Iterator[Fault]:
 
 def _run(compiled: Compiled) -> Iterator[Fault]:
     """What a run of the pipeline must be given, and is given."""
-    root: Component = compiled.components()["root"]
+    root: Component = compiled.components["root"]
     defined = root.inputs("parameters")
     for name, each in defined.items():
         place = (*root.place, "inputDefinitions", "parameters", name)

@@ -34,15 +34,11 @@ _IMAGE = re.compile(
 
 def check(compiled: Compiled) -> Iterator[Fault]:
     """What is wrong with the executors of a file."""
-    for component in compiled.components().values():
+    for component in compiled.components.values():
         yield from _implementation(component, compiled)
     for label, executor in compiled.executors.items():
         place = ("deploymentSpec", "executors", label)
-        users = [
-            component
-            for component in compiled.components().values()
-            if component.message.get("executorLabel") == label
-        ]
+        users = compiled.users.get(label, [])
         if "container" in executor:
             yield from _container(executor["container"], (*place, "container"), users)
         elif "importer" in executor:

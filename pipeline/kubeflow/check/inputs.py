@@ -31,7 +31,7 @@ _STATUS = ("STRUCT", "TASK_FINAL_STATUS")
 
 def check(compiled: Compiled) -> Iterator[Fault]:
     """What is wrong with the inputs of all tasks and the outputs of all DAGs."""
-    components = compiled.components()
+    components = compiled.components
     for component in components.values():
         tasks = {task.name: task for task in component.tasks()}
         for task in tasks.values():

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from components.errors import ConfigError
-from pipeline.kubeflow.check.compiled import Compiled
-from pipeline.kubeflow.check.faults import Fault, Place, Rule, Verdict, shown
+from pipeline.kubeflow.check.compiled import Compiled, Component
+from pipeline.kubeflow.check.faults import Fault, Place, Rule, Verdict, dotted, shown
 
 SCHEMA = "2.1.0"
 LONGEST = 63
@@ -16,7 +16,7 @@ SCHEMES = ("gs://", "s3://", "minio://")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _ARGO_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 _LONGEST_IN_ARGO = 128
-_OURS = re.compile(r"root|entrypoint|iteration|system-.*|retry-system-.*|metadata-.*-system-.*")
+_OURS = re.compile(r"root|entrypoint|system-.*|retry-system-.*|metadata-.*-system-.*")
 """Templates that Kubeflow makes of its own."""
 
 VERSION = Rule("schema-version", Verdict.UPLOAD)
@@ -50,7 +50,7 @@ def check(compiled: Compiled) -> Iterator[Fault]:
         yield NO_ROOT.broken(("root",), "the DAG of the pipeline", None, "give one")
     yield from root_faults(pipeline.get("defaultPipelineRoot"), ("defaultPipelineRoot",))
     yield from _templates(compiled)
-    for component in compiled.components().values():
+    for component in compiled.components.values():
         yield from _tasks([task.name for task in component.tasks()], component.place)
 
 
@@ -110,41 +110,41 @@ def _tasks(names: list[str], place: Place) -> Iterator[Fault]:
 
 
 def _templates(compiled: Compiled) -> Iterator[Fault]:
-    """Names of components; a DAG is a template of its own, and so is every iterator's loop."""
+    """Names of templates: DAGs, exit tasks and the loops of iterators have one of their own."""
     taken: dict[str, Place] = {}
-    for component in compiled.components().values():
-        is_root = component.name == "root"
-        if "dag" in component.message and not _is_argo_name(component.name):
-            yield _argo_fault(component.place, "a component", component.name)
-        made = {component.name: component.place} if "dag" in component.message else {}
-        for task in component.tasks():
-            if task.is_exit:
-                made[f"exit-hook-{component.name}-{task.name}"] = task.place
-            if task.iterator is not None:
-                made[f"{task.component}-{task.name}-iterator"] = task.place
-                loop = f"{task.component}-iteration"
-                if loop in taken or loop in made:
-                    yield TEMPLATES.broken(
-                        task.place,
-                        "a component that no other task repeats",
-                        task.component,
-                        "give the other iterator a component of its own",
-                    )
-                made[loop] = task.place
-        for name, place in made.items():
-            if not is_root and _OURS.fullmatch(name):
+    for component in compiled.components.values():
+        for name, place in _template_names(component):
+            if component.name != "root" and _OURS.fullmatch(name):
                 yield RESERVED.broken(
                     place, "a name that Kubeflow does not use itself", name, "rename it"
                 )
-            elif name in taken and not name.endswith("-iteration"):
+            elif name in taken:
                 yield TEMPLATES.broken(
-                    place, "a name that nothing else in the file leads to", name, "rename it"
+                    place,
+                    "a template of its own",
+                    f"{shown(name)}, to which {dotted(taken[name])} leads as well",
+                    "rename it, or give each iterator a component of its own",
+                    is_quoted=False,
                 )
-            taken[name] = place
+            elif not _is_argo_name(name):
+                yield _argo_fault(place, "a component", name)
+            taken.setdefault(name, place)
     if "root" in compiled.pipeline.get("components", {}):
         yield RESERVED.broken(
             ("components", "root"), "no component of the root's name", "root", "rename it"
         )
+
+
+def _template_names(component: Component) -> Iterator[tuple[str, Place]]:
+    """What Kubeflow's compiler calls the templates of a component, with what they come from."""
+    if "dag" in component.message:
+        yield component.name, component.place
+    for task in component.tasks():
+        if task.is_exit:
+            yield f"exit-hook-{component.name}-{task.name}", task.place
+        if task.iterator is not None:
+            yield f"{task.component}-{task.name}-iterator", task.place
+            yield f"{task.component}-iteration", task.place
 
 
 def _is_argo_name(name: str) -> bool:

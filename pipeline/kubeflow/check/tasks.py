@@ -30,7 +30,7 @@ _READ_BY_CONDITION = re.compile(r"inputs\.parameter_values\[\s*(['\"])(.*?)\1\s*
 
 def check(compiled: Compiled) -> Iterator[Fault]:
     """What is wrong with the tasks of all DAGs of a file."""
-    components = compiled.components()
+    components = compiled.components
     for component in components.values():
         tasks = {task.name: task for task in component.tasks()}
         if "dag" in component.message and not tasks:
@@ -120,7 +120,7 @@ def _condition(task: Task, compiled: Compiled) -> Iterator[Fault]:
     if not task.condition:
         return
     place = (*task.place, "triggerPolicy", "condition")
-    component = compiled.components().get(task.component)
+    component = compiled.components.get(task.component)
     if "importer" in compiled.executor_of(component):
         yield IMPORTER_CONDITION.broken(
             place, "no condition on an importer", task.condition, "put it into a DAG with one"
@@ -238,7 +238,7 @@ def _hook(
     hooked.update(before)
     for name in before:
         ended = tasks.get(name)
-        component = compiled.components().get(ended.component) if ended else None
+        component = compiled.components.get(ended.component) if ended else None
         is_importer = "importer" in compiled.executor_of(component)
         if ended and (is_importer or ended.iterator is not None):
             yield EXIT_HOOK.broken(
