@@ -1,7 +1,7 @@
 """Compile the pipeline for Kubeflow Pipelines v2; runs nothing.
 
-The same graph, in the file that open-source Kubeflow Pipelines takes; one that
-`python -m pipeline check FILE` would refuse is not written.
+The same graph, in the file that open-source Kubeflow Pipelines takes; one that the verb `check`
+would refuse is not written.
 """
 
 import argparse
