@@ -77,7 +77,7 @@ def _find(part: str, path: tuple[str, ...] | None) -> machinery.ModuleSpec | Non
 
 
 def is_program(module: str) -> bool:
-    """Whether `python -m` takes it: a module, or a package with `__main__`."""
+    """Whether the option -m of Python takes it: a module, or a package with `__main__`."""
     spec = find(module)
     if spec is None:
         return False
@@ -119,7 +119,7 @@ def _bound(body: list[ast.stmt]) -> set[str]:
 
 
 def _modules(words: list) -> Iterator[tuple]:
-    """What `python -m` names, with its place; nothing of other programs."""
+    """What Python's option -m names, with its place; nothing of other programs."""
     if not words or not _PYTHON.fullmatch(words[0][1]):
         return
     following = iter(words[1:])
