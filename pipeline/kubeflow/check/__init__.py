@@ -88,6 +88,7 @@ def require_fit(content: bytes, name: str, given: Mapping[str, object] | None = 
         ConfigError: with all faults.
     """
     found, lines = faults(content, given)
+    found = [*names.file_faults(name), *found]
     if not found:
         return
     shown = [fault.text(lines) for fault in found[:_MOST_SHOWN]]

@@ -13,8 +13,10 @@ LONGEST = 63
 
 SCHEMES = ("gs://", "s3://", "minio://")
 
+_SUFFIXES = (".yaml", ".yml", ".json")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_ARGO_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
+_ARGO_SUFFIXES = (".yaml", ".yml", ".json")
+_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 _LONGEST_IN_ARGO = 128
 _OURS = re.compile(r"root|entrypoint|system-.*|retry-system-.*|metadata-.*-system-.*")
 """Templates that Kubeflow makes of its own."""
@@ -26,6 +28,7 @@ NO_ROOT = Rule("root", Verdict.UPLOAD)
 SCHEME = Rule(
     "pipeline-root", Verdict.TAKES, "its launcher finds no store for what the steps write"
 )
+SUFFIX = Rule("suffix", Verdict.UPLOAD)
 ARGO_NAME = Rule("argo-name", Verdict.TAKES, "Argo refuses the name when a run starts")
 TWO_NAMES = Rule("argo-names-differ", Verdict.TAKES, "Argo refuses two tasks of one name in a DAG")
 TEMPLATES = Rule("template-names", Verdict.RUN)
@@ -80,6 +83,14 @@ def name_faults(name: str, place: Place) -> Iterator[Fault]:
             f"{shown(name)} of {len(name)} characters",
             "change it, in the compile command with --set name=…",
             is_quoted=False,
+        )
+
+
+def file_faults(name: str) -> Iterator[Fault]:
+    """What is wrong with the name of the file, by which Kubeflow knows its format."""
+    if not name.endswith(_SUFFIXES):
+        yield SUFFIX.broken(
+            (), f"a file whose name ends with {', '.join(_SUFFIXES)}", name, "rename it"
         )
 
 

@@ -74,6 +74,13 @@ def test_a_run_with_parameters_is_judged(written, given, code, message):
     assert done.returncode == code and message in done.stdout, done.stdout + done.stderr
 
 
+def test_a_file_of_another_suffix_is_refused_as_kubeflow_does(tmp_path):
+    path = tmp_path / "deeplab.txt"
+    path.write_bytes(small_pipeline.written(small_pipeline.pipeline()))
+    done = run(str(path))
+    assert done.returncode == 2 and "1 fault" in done.stdout and "(suffix: " in done.stdout
+
+
 def test_what_is_no_file_is_one_line(tmp_path):
     done = run(str(tmp_path / "nowhere.yaml"))
     assert done.returncode == 2 and "expected a compiled file at" in done.stdout
