@@ -15,8 +15,7 @@ SCHEMES = ("gs://", "s3://", "minio://")
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_ARGO_SUFFIXES = (".yaml", ".yml", ".json")
-_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
+_ARGO_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 _LONGEST_IN_ARGO = 128
 _OURS = re.compile(r"root|entrypoint|system-.*|retry-system-.*|metadata-.*-system-.*")
 """Templates that Kubeflow makes of its own."""
