@@ -5,6 +5,7 @@ Every change was given to them in August 2026 (kubeflow/pipelines, `apiserver/te
 it.
 """
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -321,8 +322,6 @@ def _(file):
 
 @change("JSON in place of YAML", TAKES, None)
 def _(file):
-    import json
-
     return json.dumps(file).encode()
 
 
@@ -337,13 +336,15 @@ def _(file):
 
 
 def judged(changed: Callable) -> list:
+    """The faults of the small pipeline after a change, which may return the whole file's bytes, all
+    its documents, or the parameters of a run."""
     file = small_pipeline.pipeline()
     result = changed(file)
-    given = result if isinstance(result, dict) else None
-    content = result if isinstance(result, bytes) else None
-    documents = result if isinstance(result, list) else [file]
-    return check.faults(content if content is not None else small_pipeline.written(*documents),
-                        given)[0]  # fmt: skip
+    if isinstance(result, bytes):
+        return check.faults(result)[0]
+    if isinstance(result, list):
+        return check.faults(small_pipeline.written(*result))[0]
+    return check.faults(small_pipeline.written(file), result)[0]
 
 
 @pytest.mark.parametrize("description", CHANGES)
