@@ -14,6 +14,7 @@ from pipeline.kubeflow.check import (
     compiled,
     definitions,
     executors,
+    exits,
     inputs,
     messages,
     names,
@@ -37,7 +38,7 @@ CHECKS: tuple[Callable[[Compiled], Iterator[Fault]], ...] = (
 )
 
 _MODULES = (
-    *(yaml_reading, messages, compiled, names, tasks, definitions),
+    *(yaml_reading, messages, compiled, names, tasks, exits, definitions),
     *(inputs, executors, resources, commands, platforms),
 )
 RULES: dict[str, Rule] = {

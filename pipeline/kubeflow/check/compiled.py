@@ -11,6 +11,10 @@ NO_PIPELINE = Rule("pipeline", Verdict.UPLOAD)
 TWO_PIPELINES = Rule("one-pipeline", Verdict.UPLOAD)
 TWO_PLATFORMS = Rule("one-platform", Verdict.UPLOAD)
 MAPPINGS = Rule("documents", Verdict.UPLOAD)
+OTHERS = Rule("other-documents", Verdict.TAKES, "ignores them")
+
+_OF_PIPELINE = {"pipelineInfo", "pipeline_info", "root", "components", "schemaVersion"}
+"""Keys that show that a document is meant as a pipeline."""
 
 EXIT = "ALL_UPSTREAM_TASKS_COMPLETED"
 """The trigger of a task that runs at the end of another, however that one ended."""
@@ -71,6 +75,10 @@ class Task:
     def inputs(self, kind: str) -> dict[str, dict]:
         """Where its `parameters` or `artifacts` come from."""
         return self.message.get("inputs", {}).get(kind, {})
+
+    def waits_for(self) -> set[str]:
+        """The tasks that must have ended before it starts, named or by their outputs."""
+        return {*self.message.get("dependentTasks", ()), *(name for _, name in self.producers())}
 
     def producers(self) -> Iterator[tuple[Place, str]]:
         """The tasks whose outputs it takes, with the places that name them."""
@@ -140,7 +148,7 @@ def read(content: bytes) -> tuple[dict, dict, dict[Place, int], list[Fault]]:
         Refused: the file is not YAML, or holds no pipeline.
     """
     reader = messages.Reader()
-    by_kind: dict[str, list[yaml_reading.Node]] = {"pipeline": [], "platform": []}
+    by_kind: dict[str, list[yaml_reading.Node]] = {"pipeline": [], "platform": [], "other": []}
     for node in yaml_reading.documents(content):
         if node.value is None:
             continue
@@ -155,7 +163,15 @@ def read(content: bytes) -> tuple[dict, dict, dict[Place, int], list[Fault]]:
                 )
             )
             continue
-        by_kind["platform" if "platforms" in node.value else "pipeline"].append(node)
+        is_pipeline = not _OF_PIPELINE.isdisjoint(node.value)
+        kind = "platform" if "platforms" in node.value else "pipeline" if is_pipeline else "other"
+        by_kind[kind].append(node)
+    if not by_kind["pipeline"]:  # Its faults say what it lacks.
+        by_kind["pipeline"], by_kind["other"] = by_kind["other"][:1], by_kind["other"][1:]
+    for node in by_kind["other"]:
+        got, fix = f"another in line {node.line}", "take it away"
+        expected = "documents of a pipeline or of platforms"
+        reader.faults.append(OTHERS.broken((), expected, got, fix, is_quoted=False))
     for kind, rule in (("pipeline", TWO_PIPELINES), ("platform", TWO_PLATFORMS)):
         for node in by_kind[kind][1:]:
             got = f"another in line {node.line}"

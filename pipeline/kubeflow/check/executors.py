@@ -9,6 +9,7 @@ from pipeline.kubeflow.check.faults import Fault, Place, Rule, Verdict
 
 IMPLEMENTATION = Rule("implementation", Verdict.RUN)
 EXECUTOR = Rule("executor", Verdict.RUN)
+ROOT = Rule("root-executor", Verdict.TAKES, "Argo refuses the workflow when a run starts")
 KIND = Rule("executor-kind", Verdict.RUN)
 IMAGE = Rule("image", Verdict.TAKES, "Kubernetes cannot start the step")
 COMMAND = Rule("command", Verdict.TAKES, "its launcher has nothing to start")
@@ -59,7 +60,7 @@ def _implementation(component: Component, compiled: Compiled) -> Iterator[Fault]
             component.place, "a dag or an executorLabel", None, "give one of them"
         )
     elif component.name == "root" and label:
-        yield IMPLEMENTATION.broken(
+        yield ROOT.broken(
             component.place, "a dag in the root", label, "put the component into a task of a dag"
         )
     elif label and label not in compiled.executors:

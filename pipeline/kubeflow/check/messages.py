@@ -21,8 +21,11 @@ EXECUTOR_TYPE = Rule("executor-type", Verdict.RUN)
 PLATFORM_IGNORED = Rule("platform-message", Verdict.TAKES, "ignores the whole document")
 
 _MAPPING, _ANY = "google.protobuf.Struct", "google.protobuf.Value"
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
-_DURATION = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?s")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,9})?")
+_DURATION = re.compile(r"[-+]?((0|[1-9][0-9]{0,11})(\.[0-9]{0,9})?|\.[0-9]{1,9})s")
+_LONGEST_DURATION = 315_576_000_000
+"""Seconds in ten thousand years."""
+
 _BITS = {"int32": 31, "int64": 63}
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _EXPECTED = {
@@ -201,6 +204,11 @@ _WRONG = object()
 """Stands for a value that was refused."""
 
 
+def seconds(duration: str) -> float:
+    """Of a duration as protojson writes it, such as `1.5s`."""
+    return float(duration.removesuffix("s"))
+
+
 def _scalar(kind: str, value: object) -> object:
     match kind:
         case "string":
@@ -210,8 +218,9 @@ def _scalar(kind: str, value: object) -> object:
         case "double":
             return _double(value)
         case "google.protobuf.Duration":
-            is_right = isinstance(value, str) and _DURATION.fullmatch(value)
-            return value if is_right else _WRONG
+            if not isinstance(value, str) or not _DURATION.fullmatch(value):
+                return _WRONG
+            return value if abs(seconds(value)) <= _LONGEST_DURATION else _WRONG
     return _whole(value, _BITS[kind])
 
 

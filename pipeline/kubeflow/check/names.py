@@ -17,8 +17,11 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _ARGO_NAME = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9]*")
 _LONGEST_IN_ARGO = 128
-_OURS = re.compile(r"root|entrypoint|system-.*|retry-system-.*|metadata-.*-system-.*")
-"""Templates that Kubeflow makes of its own."""
+_MADE = re.compile(r"entrypoint|system-((dag|container)-driver|importer|container-(executor|impl))")
+"""Templates that Kubeflow makes of its own for every pipeline, or nearly."""
+
+_RESERVED = re.compile(r"root|system-.*|retry-system-.*|metadata-.*-system-.*")
+"""Those that it makes for some, or may make."""
 
 VERSION = Rule("schema-version", Verdict.UPLOAD)
 NO_NAME = Rule("name", Verdict.UPLOAD)
@@ -53,7 +56,7 @@ def check(compiled: Compiled) -> Iterator[Fault]:
     yield from root_faults(pipeline.get("defaultPipelineRoot"), ("defaultPipelineRoot",))
     yield from _templates(compiled)
     for component in compiled.components.values():
-        yield from _tasks([task.name for task in component.tasks()], component.place)
+        yield from _tasks(component, compiled)
 
 
 def require(name: str, root: str) -> None:
@@ -104,19 +107,20 @@ def root_faults(root: str | None, place: Place) -> Iterator[Fault]:
         )
 
 
-def _tasks(names: list[str], place: Place) -> Iterator[Fault]:
-    """Names of one DAG's tasks; each has a driver beside it, with a name made of its own."""
-    for name in names:
-        here = (*place, "dag", "tasks", name)
-        if not _is_argo_name(f"{name}-driver"):
-            yield _argo_fault(here, "a task", name)
-        if name.endswith("-driver") and name.removesuffix("-driver") in names:
+def _tasks(component: Component, compiled: Compiled) -> Iterator[Fault]:
+    """Names of one DAG's tasks; most have a driver beside them, with a name made of their own."""
+    tasks = {task.name: task for task in component.tasks()}
+    for name, task in tasks.items():
+        executor = compiled.executor_of(compiled.components.get(task.component))
+        driver = f"{name}-driver"
+        has_driver = "importer" not in executor and task.iterator is None
+        if not _is_argo_name(driver if has_driver else name):
+            yield _argo_fault(task.place, "a task", name)
+        if has_driver and driver in tasks:
             yield TWO_NAMES.broken(
-                here,
-                f"no task with the name of the driver of {name.removesuffix('-driver')}",
-                name,
+                tasks[driver].place, f"no task with the name of the driver of {name}", driver,
                 "rename it",
-            )
+            )  # fmt: skip
 
 
 def _templates(compiled: Compiled) -> Iterator[Fault]:
@@ -124,8 +128,9 @@ def _templates(compiled: Compiled) -> Iterator[Fault]:
     taken: dict[str, Place] = {}
     for component in compiled.components.values():
         for name, place in _template_names(component):
-            if component.name != "root" and _OURS.fullmatch(name):
-                yield RESERVED.broken(
+            is_made, is_root = _MADE.fullmatch(name), component.name == "root"
+            if is_made or (_RESERVED.fullmatch(name) and not is_root):
+                yield (TEMPLATES if is_made else RESERVED).broken(
                     place, "a name that Kubeflow does not use itself", name, "rename it"
                 )
             elif name in taken:

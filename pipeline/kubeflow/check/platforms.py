@@ -11,6 +11,7 @@ LABEL = Rule("platform-executor", Verdict.TAKES, "ignores the settings")
 SETTING = Rule("platform-setting", Verdict.TAKES, "its driver or Kubernetes refuses the step")
 ROOT_USER = Rule("platform-root-user", Verdict.RUN)
 WORKSPACE = Rule("workspace", Verdict.RUN)
+NO_CLAIM = Rule("workspace-claim", Verdict.TAKES, "makes no volume, or Kubernetes refuses it")
 NO_WORKSPACE = Rule("workspace-missing", Verdict.TAKES, "the importer has nowhere to put it")
 
 _PULLS = ("Always", "Never", "IfNotPresent")
@@ -106,9 +107,13 @@ def _workspace(compiled: Compiled, workspace: dict | None) -> Iterator[Fault]:
                 )
         return
     place: Place = ("platforms", "kubernetes", "pipelineConfig", "workspace")
+    if "kubernetes" not in workspace:
+        fix = "give kubernetes.pvcSpecPatch.accessModes"
+        yield NO_CLAIM.broken(place, "what volume Kubernetes is to make", workspace, fix)
+        return
     size = quantity(workspace.get("size", ""))
-    if size is None or size <= 0:
-        yield WORKSPACE.broken(
+    if size is None or size == 0:
+        yield (WORKSPACE if size is None else NO_CLAIM).broken(
             (*place, "size"),
             "an amount above 0, as Kubernetes writes them",
             workspace.get("size"),

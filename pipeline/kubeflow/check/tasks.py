@@ -5,22 +5,22 @@ import re
 from collections.abc import Iterable, Iterator
 
 from components import texts
-from pipeline.kubeflow.check.compiled import EXIT, Compiled, Component, Task
-from pipeline.kubeflow.check.faults import Fault, Place, Rule, Verdict, shown
+from pipeline.kubeflow.check import exits, messages
+from pipeline.kubeflow.check.compiled import Compiled, Component, Task
+from pipeline.kubeflow.check.faults import Fault, Rule, Verdict
 
 NO_TASKS = Rule("no-tasks", Verdict.RUN)
 NO_INFO = Rule("task-name", Verdict.TAKES, "its driver refuses the task when it starts")
 COMPONENT = Rule("component", Verdict.RUN)
-NESTED = Rule("component-cycle", Verdict.TAKES, "a run starts the component in itself without end")
+NESTED = Rule("component-cycle", Verdict.RUN)
+SELF_NESTED = Rule("component-self", Verdict.TAKES, "a run starts it in itself without end")
 UNUSED = Rule("unused", Verdict.TAKES, "ignores it")
 DEPENDENCY = Rule("dependent-task", Verdict.TAKES, "Argo refuses the workflow when a run starts")
 PRODUCER = Rule("producer", Verdict.RUN)
 CYCLE = Rule("cycle", Verdict.TAKES, "Argo refuses the workflow when a run starts")
-EXIT_ALONE = Rule("exit-only", Verdict.RUN)
-EXIT_HOOK = Rule("exit-task", Verdict.TAKES, "the task runs never, or once for each it waits for")
-EXIT_NEEDED = Rule("exit-needed", Verdict.TAKES, "Argo refuses the workflow when a run starts")
 CONDITION = Rule("condition", Verdict.TAKES, "its driver fails when it evaluates the condition")
 IMPORTER_CONDITION = Rule("importer-condition", Verdict.RUN)
+ORDER = Rule("importer-order", Verdict.TAKES, "starts the importer at once")
 ITERATOR = Rule("artifact-iterator", Verdict.RUN)
 ITEMS = Rule("iterator", Verdict.TAKES, "its driver finds nothing to repeat the component over")
 NEGATIVE = Rule("limits", Verdict.TAKES, "Kubernetes refuses the workflow or Argo never retries")
@@ -40,10 +40,11 @@ def check(compiled: Compiled) -> Iterator[Fault]:
             yield from _component(task, components)
             yield from _dependencies(task, tasks)
             yield from _condition(task, compiled)
+            yield from _order(task, compiled)
             yield from _iterator(task, components.get(task.component))
             yield from _limits(task)
-        yield from _exits(tasks, component, compiled)
-        waits = {name: set(_waits_for(task)) & tasks.keys() for name, task in tasks.items()}
+        yield from exits.check(tasks, component, compiled)
+        waits = {name: task.waits_for() & tasks.keys() for name, task in tasks.items()}
         cycle = cycle_in(waits)
         if cycle:
             yield CYCLE.broken(
@@ -80,17 +81,11 @@ def cycle_in(arrows: dict[str, set[str]]) -> list[str]:
     return []
 
 
-def _waits_for(task: Task) -> Iterator[str]:
-    yield from task.message.get("dependentTasks", ())
-    for _, producer in task.producers():
-        yield producer
-
-
 def _component(task: Task, components: dict[str, Component]) -> Iterator[Fault]:
     if not task.message.get("taskInfo", {}).get("name"):
         place = (*task.place, "taskInfo", "name")
         yield NO_INFO.broken(place, "the name of the task to be shown", None, "give one")
-    if task.component not in components or task.component == "root":
+    if task.component not in components:
         place = (*task.place, "componentRef", "name")
         names = sorted(components.keys() - {"root"})
         yield COMPONENT.broken(
@@ -105,7 +100,8 @@ def _dependencies(task: Task, tasks: dict[str, Task]) -> Iterator[Fault]:
     for index, name in enumerate(task.message.get("dependentTasks", ())):
         if name not in tasks:
             place = (*task.place, "dependentTasks", index)
-            yield DEPENDENCY.broken(place, *_one_of(tasks, name))
+            rule = exits.HOOK if task.is_exit else DEPENDENCY
+            yield rule.broken(place, *_one_of(tasks, name))
     for place, name in task.producers():
         if name not in tasks:
             yield PRODUCER.broken(place, *_one_of(tasks, name))
@@ -136,6 +132,15 @@ def _condition(task: Task, compiled: Compiled) -> Iterator[Fault]:
     if _unbalanced(task.condition):
         yield CONDITION.broken(
             place, "brackets and quotation marks in pairs", task.condition, "close them"
+        )
+
+
+def _order(task: Task, compiled: Compiled) -> Iterator[Fault]:
+    before = sorted(task.waits_for())
+    if before and "importer" in compiled.executor_of(compiled.components.get(task.component)):
+        place = (*task.place, "dependentTasks")
+        yield ORDER.broken(
+            place, "an importer that waits for nothing", before, "let what follows it wait"
         )
 
 
@@ -199,55 +204,11 @@ def _limits(task: Task) -> Iterator[Fault]:
         if number < 0:
             place = (*task.place, section, key)
             yield NEGATIVE.broken(place, "0 or more", number, "give such a number")
-
-
-def _exits(tasks: dict[str, Task], dag: Component, compiled: Compiled) -> Iterator[Fault]:
-    """Exit tasks are hooks on the task they wait for, and no tasks of Argo's."""
-    ending = {name for name, task in tasks.items() if task.is_exit}
-    if tasks and ending == tasks.keys():
-        place = (*dag.place, "dag", "tasks")
-        yield EXIT_ALONE.broken(
-            place,
-            "a task that is no exit task",
-            f"{texts.listed(sorted(ending))} with {EXIT}",
-            "add the task at whose end they are to run",
-            is_quoted=False,
-        )
-    hooked: set[str] = set()
-    for name, task in tasks.items():
-        for producer in sorted(set(_waits_for(task)) & ending):
-            yield EXIT_NEEDED.broken(
-                task.place, "no task after an exit task", producer, "take that dependency away"
-            )
-        if name in ending:
-            yield from _hook(task, tasks, hooked, compiled)
-
-
-def _hook(
-    task: Task, tasks: dict[str, Task], hooked: set[str], compiled: Compiled
-) -> Iterator[Fault]:
-    place: Place = (*task.place, "dependentTasks")
-    before = sorted(set(_waits_for(task)))
-    if len(before) != 1 or task.iterator is not None or before[0] in hooked:
-        yield EXIT_HOOK.broken(
-            place,
-            "an exit task, not repeated, at the end of one task that has no other",
-            before,
-            "put what comes before into a DAG, and let the exit task wait for that",
-        )
-    hooked.update(before)
-    for name in before:
-        ended = tasks.get(name)
-        component = compiled.components.get(ended.component) if ended else None
-        is_importer = "importer" in compiled.executor_of(component)
-        if ended and (is_importer or ended.iterator is not None):
-            yield EXIT_HOOK.broken(
-                place,
-                "an exit task at the end of a container or a DAG",
-                f"{shown(name)}, an importer or an iterator",
-                "put it into a DAG",
-                is_quoted=False,
-            )
+    for key in ("backoffDuration", "backoffMaxDuration"):
+        duration = task.message.get("retryPolicy", {}).get(key, "0s")
+        if messages.seconds(duration) < 0:
+            place = (*task.place, "retryPolicy", key)
+            yield NEGATIVE.broken(place, "a time of 0 or more", duration, "give such a time")
 
 
 def _nesting(components: dict[str, Component]) -> Iterator[Fault]:
@@ -257,7 +218,7 @@ def _nesting(components: dict[str, Component]) -> Iterator[Fault]:
     }
     cycle = cycle_in(arrows)
     if cycle:
-        yield NESTED.broken(
+        yield (NESTED if len(cycle) > 1 else SELF_NESTED).broken(
             components[cycle[0]].place,
             "components that do not hold themselves",
             " → ".join([*cycle, cycle[0]]),

@@ -23,7 +23,7 @@ TRAPS: dict[str, tuple[str, bytes]] = {
     "an alias of what it stands in": ("yaml", b"a: &a [*a]\n"),
     "half of a surrogate pair": ("yaml", b'a: "\\ud800"\n'),
     "bytes that are no UTF-8": ("encoding", b"a: \xff\xfe\n"),
-    "UTF-16": ("encoding", "a: b".encode("utf-16")),
+    "UTF-16": ("utf-16", "a: b".encode("utf-16")),
     "a key twice": ("yaml-keys", b"a: 1\na: 2\n"),
     "a key twice in JSON": ("yaml-keys", b'{"a": 1, "a": 2}'),
     "a number as key": ("yaml-keys", b"a: {1: x}\n"),
@@ -35,6 +35,11 @@ TRAPS: dict[str, tuple[str, bytes]] = {
     "a tag that makes a number of a text": ("yaml-tags", b'a: !!int "1"\n'),
     "a merge": ("yaml-merges", b"a: &a {b: 1}\nc: {<<: *a}\n"),
     "a bomb of aliases": ("yaml-aliases", BOMB.encode()),
+    "more aliases than Kubeflow would take": (
+        "yaml-aliases",
+        f"a: &a [{', '.join(['x'] * 99)}]\nb: [{', '.join(['*a'] * 10)}]\n".encode(),
+    ),
+    "a quarter of a million values": ("yaml-values", b"a: [" + b"1," * 250_000 + b"1]\n"),
     "ten thousand levels": ("yaml-depth", b"a: " + b"[" * 10_000),
     "a hundred levels of blocks": (
         "yaml-depth",
