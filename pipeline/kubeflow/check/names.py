@@ -47,7 +47,7 @@ def check(compiled: Compiled) -> Iterator[Fault]:
         )
     place = ("pipelineInfo", "name")
     name = pipeline.get("pipelineInfo", {}).get("name", "")
-    if not name:
+    if not re.search("[a-z0-9]", name):  # The pattern that Kubeflow itself looks for anywhere.
         yield NO_NAME.broken(place, "a name of the pipeline", name or None, "give one")
     else:
         yield from name_faults(name, place)
