@@ -1,6 +1,7 @@
 """Compile the pipeline for Kubeflow Pipelines v2; runs nothing.
 
-The same graph, in the file that open-source Kubeflow Pipelines takes.
+The same graph, in the file that open-source Kubeflow Pipelines takes; one that the verb `check`
+would refuse is not written.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from rich.console import Console
 from components.storage import paths
 from pipeline import doctor, door, terminal
 from pipeline.commands import arguments as shared
+from pipeline.kubeflow.check import names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_environment_arguments(parser, default="kubeflow")
     parser.add_argument(
         "--pipeline-root",
-        help="where every step writes, seen from the cluster, in place of the environment's root: "
-        "a bucket or a shared volume",
+        help="where every step writes, in place of the environment's root: a bucket's address, "
+        "gs://…, s3://… or minio://…",
     )
     parser.add_argument(
         "--image",
@@ -44,13 +46,14 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     )
     output = Path(paths.absolute(arguments.output))
     environment.require_cluster(config.data.source, config.initial_weights.source)
+    names.require(config.pipeline_name, environment.artifacts)
     description = door.describe(config, environment)
     # A compiled file takes no space to speak of; what the run needs, the cluster must have.
     doctor.require_healthy(doctor.examine_machine(output, min_free_disk_gb=0.1))
     with terminal.redirected_to(output / "logs" / "kubeflow_compile.txt") as console:
         # Imported here: TFX takes half a minute, and --help and bad arguments need none of it.
-        from pipeline import kubeflow
+        from pipeline.kubeflow import compiling
 
-        kubeflow.compile_pipeline(
+        compiling.compile_pipeline(
             config, environment, description, output, dry_run=arguments.dry_run, console=console
         )

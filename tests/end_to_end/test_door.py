@@ -143,6 +143,9 @@ def test_a_key_that_is_none_is_refused_at_the_door(checkout, tmp_path, signing, 
     [
         (["--pipeline-root", "runs"], "expected root to be an absolute path"),
         (["--pipeline-root", "gs://b/x*"], "expected root without * ? [ ]"),
+        (["--pipeline-root", "/mnt/runs"], "expected a bucket's address, one of gs://, s3://, "),
+        (["--pipeline-root", "hdfs://b/x"], "expected a bucket's address"),
+        (["--set", "name=" + 60 * "a"], "expected a name of at most 63 lower-case letters"),
         (["--data-dir", "records"], "expected data.source to be an absolute path"),
         (
             ["--checkpoint", "a/model.ckpt"],

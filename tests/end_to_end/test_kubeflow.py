@@ -7,17 +7,25 @@ import yaml
 
 from components import runtime
 from pipeline import steps
+from pipeline.kubeflow import check
 from tests.end_to_end.conftest import NODES
+from tests.pipeline.kubeflow import mutations
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def compiled(checkout):
+def said(checkout):
+    """What the compile command prints."""
     arguments = "--pipeline-root", "gs://bucket/runs", "--image", "registry.example/deeplab:1"
     done = checkout.run(*arguments, runner="kubeflow_runner.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert str(checkout.output / "deeplab.yaml") in done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def compiled(checkout, said):
+    assert str(checkout.output / "deeplab.yaml") in said
     return (checkout.output / "deeplab.yaml").read_text()
 
 
@@ -92,3 +100,60 @@ def test_steps_that_look_outside_are_never_answered_from_the_cache(compiled):
 def test_nothing_of_the_compiling_machine_is_in_the_file(compiled, checkout):
     assert str(checkout.folder) not in compiled
     assert json.dumps(yaml.safe_load(compiled)).count("source_fingerprint") >= 4
+
+
+def test_the_file_is_one_document_with_its_root_and_without_aliases(compiled):
+    (spec,) = yaml.safe_load_all(compiled)
+    assert spec["defaultPipelineRoot"] == "gs://bucket/runs/artifacts"
+    anchors = [e for e in yaml.parse(compiled) if getattr(e, "anchor", None) is not None]
+    assert not anchors
+
+
+def test_what_is_compiled_is_fit_and_what_is_changed_is_judged(compiled):
+    assert not check.faults(compiled.encode())[0]
+    spec = yaml.safe_load(compiled)
+    refused = 0
+    for seed in range(40):
+        changed = yaml.safe_dump(mutations.mutated(spec, seed))
+        found, lines = check.faults(changed.encode())
+        assert all(fault.text(lines) for fault in found)
+        refused += bool(found)
+    assert refused > 20
+
+
+def test_a_renamed_output_of_any_step_is_found_in_all_that_take_it(compiled):
+    spec = yaml.safe_load(compiled)
+    takers = [
+        (taker, source["taskOutputArtifact"])
+        for taker, task in spec["root"]["dag"]["tasks"].items()
+        for source in task.get("inputs", {}).get("artifacts", {}).values()
+    ]
+    assert len(takers) > 20
+    for component in spec["components"].values():
+        made = component.get("outputDefinitions", {}).get("artifacts", {})
+        for key in list(made):
+            made[f"{key}_renamed"] = made.pop(key)
+    found, _ = check.faults(yaml.safe_dump(spec).encode())
+    places = [fault.place for fault in found if fault.rule.name == "producer-output"]
+    assert sorted(place[3] for place in places) == sorted(taker for taker, _ in takers)
+
+
+def test_it_says_what_is_to_be_done_next(said):
+    following = said.partition("To do next")[2]
+    for part in ("registry.example/deeplab:1", "gs://bucket/runs/data", "kfp pipeline create"):
+        assert part in following
+
+
+def test_a_file_that_the_check_refuses_is_not_written(checkout, tmp_path):
+    place = tmp_path / "cluster.toml"
+    place.write_text(
+        'root = "gs://bucket/runs"\nimage = "registry.example/deeplab:1"\n'
+        '[resources.Trainer]\ngpus = 1\ngpu_type = "NVIDIA_TESLA_T4"\n'
+    )
+    output = tmp_path / "output"
+    done = checkout.run(
+        "--environment", str(place), "--output", str(output), runner="kubeflow_runner.py"
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "accelerator.type: expected the name of a resource" in done.stdout
+    assert not list(output.glob("*.yaml"))

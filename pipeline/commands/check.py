@@ -1,0 +1,54 @@
+"""Check a compiled file: is it fit for Kubeflow Pipelines? All faults, each with its place.
+
+Refuses what Kubeflow refuses at the upload, when it compiles a run and while it runs, and what it
+takes and then breaks on or ignores; see docs/kubeflow.md. Neither Kubeflow nor TFX is needed, and
+nothing is run.
+"""
+
+import argparse
+import json
+
+from rich.console import Console
+
+from components.errors import ConfigError
+from pipeline.kubeflow import check
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of this verb."""
+    parser.add_argument("file", help="what `python -m pipeline compile` has written")
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="judge a run that is given this parameter of the pipeline; JSON or text, repeatable",
+    )
+
+
+def main(arguments: argparse.Namespace, console: Console) -> None:
+    """Prints that the file is fit, or raises.
+
+    Raises:
+        ConfigError: with all faults of the file; or it cannot be read.
+    """
+    given = dict(map(_parameter, arguments.parameter))
+    check.require_fit(check.read(arguments.file), arguments.file, given)
+    console.print(
+        f"{arguments.file} is fit for Kubeflow Pipelines: no fault by any of "
+        f"{len(check.RULES)} rules. That it runs on a cluster is not said by that.",
+        highlight=False,
+        markup=False,
+    )
+
+
+def _parameter(text: str) -> tuple[str, object]:
+    name, is_given, value = text.partition("=")
+    if not name or not is_given:
+        raise ConfigError(
+            f"expected --parameter as NAME=VALUE; got {text!r}; to fix, write for example steps=100"
+        )
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
