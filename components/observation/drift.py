@@ -32,6 +32,8 @@ class Behind:
     predicted_256: np.ndarray | None
     """How many pixels of each class the model itself found in the validation split; None where the
     version does not carry them: then the labelled ones stand for them."""
+    predicted_records: int = 0
+    """So many records that split has."""
 
     def expected(self) -> Measures:
         """What a log is compared with."""
@@ -85,10 +87,12 @@ def compare(met: Sums, behind: Behind, limits: Mapping[str, float]) -> list[Dist
     new, old = met.measures(), behind.expected()
     counted = [label for label in range(len(behind.classes)) if label != behind.ignore_label]
     found = distances(new, old, len(behind.classes), behind.ignore_label)
+    records = behind.measures.records
+    of_classes = records if behind.predicted_256 is None else behind.predicted_records
     parts = {
-        "class": (new.pixels_256[counted], old.pixels_256[counted], met.masks),
-        "size": (new.sizes, old.sizes, met.measured),
-        "brightness": (new.brightness, old.brightness, met.measured),
+        "class": (new.pixels_256[counted], old.pixels_256[counted], met.masks, of_classes),
+        "size": (new.sizes, old.sizes, met.measured, records),
+        "brightness": (new.brightness, old.brightness, met.measured, records),
     }
     changes = {
         "class": _class_change([behind.classes[label] for label in counted], *parts["class"][:2]),
@@ -101,10 +105,10 @@ def compare(met: Sums, behind: Behind, limits: Mapping[str, float]) -> list[Dist
             value=found[name] if pictures else None,
             limit=limits[name],
             pictures=pictures,
-            needed=needed(limits[name], _shares(old_part), behind.measures.records),
+            needed=needed(limits[name], _shares(old_part), records),
             change=changes[name] if pictures else "",
         )
-        for name, (_, old_part, pictures) in parts.items()
+        for name, (_, old_part, pictures, records) in parts.items()
     ]
 
 

@@ -119,14 +119,15 @@ def _behind(version: str) -> Behind:
     content = versions.read_extra(version, versions.DATA_REPORT)
     predicted = versions.read_extra(version, versions.PREDICTED)
     try:
-        measured = report.from_json(json.dumps(content)).total()["train"]
+        splits = report.from_json(json.dumps(content)).total()
         classes = tuple(description["classes"])
         return Behind(
-            measures=measured,
+            measures=splits["train"],
             classes=classes,
             ignore_label=description["ignore_label"],
             # Versions that older code pushed have none.
             predicted_256=predicted and _by_label([predicted[name] for name in classes]),
+            predicted_records=splits["val"].records,
         )
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise ConfigError(

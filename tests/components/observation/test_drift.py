@@ -1,5 +1,6 @@
 """How many pictures a distance needs, in theory and on real pictures, and what is said of it."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -128,6 +129,25 @@ def test_too_few_are_not_judged():
     lines = like_before(400)
     for one in compare(summed([CHANGES["class"](lines[0])]), behind(lines), LIMITS):
         assert not one.is_judged and not one.is_exceeded and one.pictures == 1
+
+
+def test_what_the_model_found_is_as_certain_as_its_split_is_large():
+    lines = like_before(400)
+    known = behind(lines)
+    found = {
+        count: dataclasses.replace(
+            known, predicted_256=known.measures.pixels_256, predicted_records=count
+        )
+        for count in (400, 60)
+    }
+    whole, few = (
+        {one.name: one.needed for one in compare(summed(lines), each, LIMITS)}
+        for each in found.values()
+    )
+    assert whole["class"] < few["class"]
+    assert {name: whole[name] for name in ("size", "brightness")} == {
+        name: few[name] for name in ("size", "brightness")
+    }
 
 
 def test_where_nothing_is_known_there_is_no_distance():
