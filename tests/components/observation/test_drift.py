@@ -138,7 +138,7 @@ def test_what_the_model_found_is_as_certain_as_its_split_is_large():
         count: dataclasses.replace(
             known, predicted_256=known.measures.pixels_256, predicted_records=count
         )
-        for count in (400, 60)
+        for count in (400, 12)
     }
     whole, few = (
         {one.name: one.needed for one in compare(summed(lines), each, LIMITS)}
