@@ -35,6 +35,10 @@ _DEFAULTS = next(
 )
 """Also fields that were not set are written; protobuf 5 gave the option another name."""
 
+_MAX_LINE = 1 << 16
+_MAX_TRAILERS = 100
+"""Bytes of a line, and lines after a body in chunks, as http.client's for headers."""
+
 _IDLE_SECONDS = 60
 """A connection on which nothing comes for so long is closed."""
 
@@ -186,19 +190,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """The body, whole and expanded.
 
         Raises:
-            Refusal: it has no length, is too large, or does not expand.
+            Refusal: it is not as long as it says, is too large, or does not expand.
         """
         self.close_connection = True  # Until it is read, the next request cannot be found.
-        if self.headers.get("Transfer-Encoding"):
-            raise _TooLittleSaid("expected a Content-Length; got a Transfer-Encoding")
-        length = self.headers.get("Content-Length", "0")
-        if not re.fullmatch(r"\d{1,18}", length, re.A):
-            raise invalid(f"expected a Content-Length; got {length[:40]}")
-        if int(length) > predict.MAX_BYTES:
-            raise _TooLarge(f"expected at most {predict.MAX_BYTES} bytes; got {length}")
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            raise invalid(f"expected {length} bytes; got {len(body)}")
+        body = self._read_chunks() if "Transfer-Encoding" in self.headers else self._read_whole()
         self.close_connection = self.headers.get("Connection", "").lower() == "close"
         encoding = self.headers.get("Content-Encoding", "identity").lower()
         if encoding == "identity":
@@ -206,6 +201,47 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if encoding not in ("gzip", "deflate"):
             raise invalid(f"expected Content-Encoding to be gzip; got {encoding[:40]}")
         return _expanded(body)
+
+    def _read_whole(self) -> bytes:
+        length = self.headers.get("Content-Length", "0")
+        if not re.fullmatch(r"\d{1,18}", length, re.A):
+            raise invalid(f"expected a Content-Length; got {length[:40]}")
+        return self._read_exactly(int(length), 0)
+
+    def _read_chunks(self) -> bytes:
+        """Pieces with the size of each before it, as RFC 9112 has them in section 7.1."""
+        encoding = self.headers["Transfer-Encoding"]
+        # Of two lengths a proxy may believe the other one, and see other requests than we do.
+        if encoding.strip().lower() != "chunked" or "Content-Length" in self.headers:
+            raise invalid(
+                "expected a Transfer-Encoding of chunked, and no Content-Length beside it; got "
+                f"{encoding[:40]}"
+            )
+        body = bytearray()
+        while size := self._read_chunk_size():
+            body += self._read_exactly(size, len(body))
+            if self.rfile.readline(3).rstrip(b"\r\n"):
+                raise invalid(f"expected a chunk of {size} bytes; got a longer one")
+        # What may follow are headers, of which none means anything here.
+        for _ in range(_MAX_TRAILERS):
+            if self.rfile.readline(_MAX_LINE) in (b"\r\n", b"\n"):
+                return bytes(body)
+        raise invalid(f"expected an empty line within {_MAX_TRAILERS} after a body; got none")
+
+    def _read_chunk_size(self) -> int:
+        line = self.rfile.readline(_MAX_LINE)
+        found = re.fullmatch(rb"([0-9a-fA-F]{1,15})[ \t]*(;.*)?\r?\n", line)
+        if not found:
+            raise invalid(f"expected the size of a chunk; got {line[:40]!r}")
+        return int(found[1], 16)
+
+    def _read_exactly(self, size: int, before: int) -> bytes:
+        if before + size > predict.MAX_BYTES:
+            raise _TooLarge(f"expected at most {predict.MAX_BYTES} bytes; got {before + size}")
+        read = self.rfile.read(size)
+        if len(read) < size:
+            raise invalid(f"expected {size} bytes; got {len(read)}")
+        return read
 
     def _refuse(self, refusal: Refusal) -> None:
         self._send(refusal.http_status, _error(refusal.message))
@@ -241,12 +277,6 @@ class _TooLarge(Refusal):
 
     def __init__(self, message: str):
         super().__init__(invalid("").code, message)
-
-
-class _TooLittleSaid(_TooLarge):
-    """Without a length there is no telling what is too large."""
-
-    http_status = HTTPStatus.LENGTH_REQUIRED
 
 
 def _expanded(body: bytes) -> bytes:

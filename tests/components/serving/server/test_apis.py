@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import gzip
+import itertools
 import json
 import random
 import time
@@ -194,6 +195,7 @@ def test_a_tensor_of_another_type_or_shape_and_a_wrong_filter(server):
 # === Garbage ===
 
 HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,17 @@ HEAD = b"POST /v1/models/m:predict HTTP/1.1\r\n"
         (HEAD + b"Content-Length: 1e3\r\n\r\n", b"400"),
         (HEAD + b"Content-Length: %d\r\n\r\n" % (predict.MAX_BYTES + 1), b"413"),
         (HEAD + b"Content-Length: 100\r\n\r\nshort", b"400"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"411"),
+        (HEAD + b"Transfer-Encoding: gzip\r\n\r\n0\r\n\r\n", b"400"),
+        (HEAD + b"Transfer-Encoding:\r\n\r\n0\r\n\r\n", b"400"),
+        (HEAD + b"Content-Length: 2\r\n" + CHUNKED.removeprefix(HEAD) + b"0\r\n\r\n", b"400"),
+        (CHUNKED, b"400"),
+        (CHUNKED + b"2\r\n{}\r\n", b"400"),
+        (CHUNKED + b"2\r\n{}\r\n0\r\n", b"400"),
+        (CHUNKED + b"-2\r\n{}\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"2\r\n{}}\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"9\r\n{}\r\n0\r\n\r\n", b"400"),
+        (CHUNKED + b"0\r\n" + b"a: b\r\n" * 200 + b"\r\n", b"400"),
+        (CHUNKED + b"1\r\n{\r\n%x\r\n" % predict.MAX_BYTES, b"413"),
         (HEAD + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx", b"400"),
         (b"GET /v1/models/%ff%00%zz HTTP/1.1\r\nConnection: close\r\n\r\n", b"404"),
         (b"OPTIONS /v1/models/m HTTP/1.1\r\nConnection: close\r\n\r\n", b"400"),
@@ -227,6 +239,25 @@ def test_one_connection_carries_many_requests(server):
     last = HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}"
     answer = say(server, one * 3 + last)
     assert answer.count(b"HTTP/1.1 200") == 3 and answer.count(b"HTTP/1.1 400") == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_body_in_chunks_is_the_whole_body(server, seed):
+    chance = random.Random(seed)
+    body = json.dumps({"instances": ["x" * chance.randint(1, 300)]}).encode()
+    whole = say(
+        server, HEAD + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )
+    cuts = sorted({0, len(body), *(chance.randrange(1, len(body)) for _ in range(seed))})
+    chunks = b"".join(
+        b"%x%s\r\n%s\r\n" % (end - start, chance.choice((b"", b";name=value")), body[start:end])
+        for start, end in itertools.pairwise(cuts)
+    )
+    sent = CHUNKED + chunks + chance.choice((b"0\r\n\r\n", b"00\r\nLater: header\r\n\r\n"))
+    last = HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}"
+    answer = say(server, sent * 2 + last)
+    assert answer.count(b"HTTP/1.1 200") == 2 and answer.count(b"HTTP/1.1 400") == 1
+    assert answer.count(whole.partition(b"\r\n\r\n")[2]) == 2
 
 
 def test_any_bytes_are_survived_on_both_ports(server):
