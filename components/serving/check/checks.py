@@ -52,9 +52,9 @@ def check_serving(
     All pictures go in one batch, whatever their sizes. Checked are: the model loads; every
     signature answers what it says, one value for each that was sent; each mask is a PNG as large as
     its picture with known classes; the file that is no picture gets an error and fails no other;
-    the masks are those that the evaluation has judged, by whatever signature; REST answers as gRPC;
-    requests that are to warm a server up are answered; latency, memory and its growth stay within
-    the limits.
+    the masks are those that the evaluation has judged, and those of every other signature that says
+    what is in a picture; REST answers as gRPC; requests that are to warm a server up are answered;
+    latency, memory and its growth stay within the limits.
 
     Args:
         model: folder of the SavedModel; of one in a store, a copy on this machine is loaded.
@@ -83,7 +83,7 @@ def check_serving(
             )
             masks = _check_masks(answers[signatures.SERVING], labels, num_classes)
             _check_parity(answers[signatures.EVALUATE], labels, masks, num_classes, ignore_label)
-            _check_same_masks(answers, masks)
+            _check_agreement(answers, masks)
             _check_rest(by_rest, pictures[0], answers[signatures.SERVING][signatures.MASK_BYTES][0])
             warm_up.replay(by_grpc.predict, warm_up_requests)
             measured = load.measure(by_grpc, server.process.pid, pictures[0], options)
@@ -151,10 +151,7 @@ def _check_masks(
     for mask, error, label in zip(masks, errors, labels, strict=True):
         if error:
             raise ServingError(f"expected a mask for a picture of the data; got {error.decode()}")
-        try:
-            ids = _decoded(mask)
-        except OSError as damage:
-            raise ServingError(f"expected a PNG as a mask; got {mask[:20]!r}: {damage}") from damage
+        ids = _image(mask, "a mask")
         if ids.shape != label.shape or ids.dtype != np.uint8:
             raise ServingError(
                 f"expected a grey mask of height and width {label.shape}; got {ids.shape} of "
@@ -196,31 +193,52 @@ def _check_parity(
             )
 
 
-def _check_same_masks(
+def _check_agreement(
     answers: Mapping[str, Mapping[str, np.ndarray]], masks: Sequence[np.ndarray]
 ) -> None:
-    """Refuses a signature whose masks are not those of the default one."""
-    for name, answer in answers.items():
-        found: list[np.ndarray] = []
-        if signatures.MASK_BYTES in answer:
-            found = [_decoded(png) for png in answer[signatures.MASK_BYTES][: len(masks)]]
-        elif signatures.PREDICTIONS in answer:
-            found = [*answer[signatures.PREDICTIONS][:1]]  # Of the first picture, twice.
-        for one, other in zip(found, masks, strict=False):
-            if one.shape != other.shape or (one != other).mean() > _SAME_PIXELS:
+    """Refuses signatures that see other classes; a model need not have all of them."""
+    others: dict[str, list[np.ndarray]] = {}
+    for name in (signatures.MASKS_AND_CONFIDENCE, signatures.FROM_EXAMPLES):
+        if name in answers:
+            files = answers[name][signatures.MASK_BYTES][: len(masks)]
+            others[name] = [_image(file, f"a mask of {name}") for file in files]
+    # Of pixels, those of the first picture alone were sent, see `load.ask_all`.
+    if signatures.FROM_TENSORS in answers:
+        others[signatures.FROM_TENSORS] = [
+            *answers[signatures.FROM_TENSORS][signatures.PREDICTIONS][:1]
+        ]
+    if signatures.LOGITS_FROM_TENSORS in answers:
+        logits = answers[signatures.LOGITS_FROM_TENSORS][signatures.LOGITS][:1]
+        others[signatures.LOGITS_FROM_TENSORS] = [*logits.argmax(-1)]
+    for name, found in others.items():
+        for other, mask in zip(found, masks, strict=False):
+            if other.shape != mask.shape or (other != mask).mean() > _SAME_PIXELS:
                 raise ServingError(
-                    f"expected the masks of {signatures.SERVING} from {name}; got others; to fix, "
-                    "see that both go through the same network and the same enlargement"
+                    f"expected the masks of {signatures.SERVING} from {name}, too; got others; to "
+                    "fix, see that all signatures go through the same network and the same "
+                    "enlargement"
                 )
+    if signatures.MASKS_AND_CONFIDENCE in answers:
+        *maps, none = answers[signatures.MASKS_AND_CONFIDENCE][signatures.CONFIDENCE_BYTES]
+        shapes = [_image(file, "a map of confidence").shape for file in maps]
+        if none or shapes != [mask.shape for mask in masks]:
+            raise ServingError(
+                "expected maps of confidence as large as the masks, and none for a file that is "
+                f"no picture; got {shapes} and {texts.counted(len(none), 'byte')}; to fix, see "
+                f"{signatures.MASKS_AND_CONFIDENCE}"
+            )
 
 
-def _decoded(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png)))
+def _image(file: bytes, what: str) -> np.ndarray:
+    try:
+        return np.asarray(Image.open(io.BytesIO(file)))
+    except OSError as damage:
+        raise ServingError(f"expected a PNG as {what}; got {file[:20]!r}: {damage}") from damage
 
 
 def _check_rest(client: Client, picture: bytes, mask: bytes) -> None:
     """Refuses another answer than that of gRPC."""
     (answer,) = client.segment([picture])
-    one, other = _decoded(answer.mask), _decoded(mask)
+    one, other = _image(answer.mask, "a mask by REST"), _image(mask, "a mask")
     if one.shape != other.shape or (one != other).mean() > _SAME_PIXELS:
         raise ServingError("expected the same mask by REST and by gRPC; got another one")

@@ -87,6 +87,7 @@ def _inputs(
         elif name == signatures.EXAMPLES:
             inputs[name] = examples
         elif info["dtype"] == "DT_UINT8" and rank == 4:
+            # As a file is decoded: another decoder's pixels have other classes at borders.
             pixels = decode_image(pictures[0], DEFAULT).pixels.numpy()
             inputs[name] = np.stack([pixels, pixels])
         else:
