@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from components import texts
 from components.dataset import records
-from components.errors import DataError, ServingError
+from components.errors import ConfigError, DataError, ServingError
 from components.serving import protos, signatures
 from components.serving.client import Client
 from models import metrics
@@ -71,13 +71,19 @@ def compare(
         ignore_label: of the pixels that are not judged.
 
     Raises:
+        ConfigError: the model was exported by older code.
         DataError: a record has no picture, or the model has no mask for it.
         AnswerError: the server is not there, or refuses.
     """
     loaded = tf.saved_model.load(model)
-    judge, mask_of = (
-        loaded.signatures[name] for name in (signatures.EVALUATE, signatures.FROM_EXAMPLES)
-    )
+    wanted = signatures.EVALUATE, signatures.FROM_EXAMPLES
+    if not set(wanted) <= set(loaded.signatures):
+        raise ConfigError(
+            f"expected a model with the signatures {' and '.join(wanted)} in {model}; got "
+            f"{', '.join(sorted(loaded.signatures))}; to fix, push it again: older code has not "
+            "exported them"
+        )
+    judge, mask_of = (loaded.signatures[name] for name in wanted)
     for batch in _batches(examples):
         features = [protos.Example.FromString(each).features.feature for each in batch]
         names = [_first(each, records.FILENAME).decode(errors="replace") for each in features]

@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--until_stdin_closes", action="store_true", help="end when the one who started it ends"
     )
-    parser.add_argument("--request_log", help="JSON lines for `python -m pipeline observe`")
+    parser.add_argument("--request_log", help="a file of JSON lines, one for each picture")
     parser.add_argument("--request_log_share", type=float, default=1.0)
     return parser
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.errors import DataError, ServingError
+from components.errors import ConfigError, DataError, ServingError
 from components.serving import parity
 from components.serving.client import Client
 from components.serving.server import launch
 from tests.components.serving.conftest import CLASSES, IGNORE
+from tests.components.serving.small_model import Right, save
 
 pytestmark = pytest.mark.slow
 
@@ -78,3 +79,8 @@ def test_pictures_that_have_no_mask_are_named(exported_model, address, examples)
         found(exported_model, Client(address, "deeplab"), [damaged])
     with pytest.raises(DataError, match="got none"):
         found(exported_model, Client(address, "deeplab"), [])
+
+
+def test_a_model_of_older_code_is_said_to_be_one(address, examples, tmp_path):
+    with pytest.raises(ConfigError, match=r"signatures evaluate and serving_examples in .*; to fix"):
+        found(save(Right(), tmp_path / "model"), Client(address, "deeplab"), examples)
