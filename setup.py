@@ -30,6 +30,7 @@ setup(
         "protobuf>=4.25,<7",
         "psutil>=5",
         "pydantic>=2,<3",
+        "pyvips[binary]>=3",
         "pyyaml>=5.4",
         "rich>=13",
         "scipy>=1.12,<2",

@@ -6,7 +6,6 @@ Any server that takes TensorFlow Serving's requests will do, here or elsewhere.
 import argparse
 import contextlib
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from rich.progress import Progress
 from components import texts
 from components.errors import ConfigError, DataError
 from components.observation.request_log import RequestLog
+from components.prediction import files
 from components.serving.client import Client
 
 
@@ -91,10 +91,8 @@ def _pictures(picture: Path, target: Path) -> Iterator[tuple[Path, Path]]:
         raise ConfigError(
             f"expected pictures in {picture}; got an empty folder; to fix, give another one"
         )
-    stems = Counter(path.stem for path in found)
-    for path in found:
-        # Pictures of one name and two endings keep theirs.
-        yield path, target / f"{path.stem if stems[path.stem] == 1 else path.name}.png"
+    for path, name in zip(found, files.targets([path.name for path in found]), strict=True):
+        yield path, target / f"{name}.png"
 
 
 def _read(picture: Path) -> bytes:

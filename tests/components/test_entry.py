@@ -132,8 +132,10 @@ def test_a_signal_while_packages_are_imported_is_one_line(tmp_path, words, secon
     if process.poll() is None:
         process.send_signal(number)
     said, more = process.communicate()
-    # Words that are wrong may be said before the signal arrives.
-    if process.returncode != 3:
+    # Words that are wrong may be said before the signal arrives, which may then meet Python ending.
+    if "Bad data" in said:
+        assert process.returncode in (3, -number, 128 + number)
+    else:
         assert process.returncode == 128 + number, said + more
         assert more.splitlines()[-1] == LINES[number]
     assert "Traceback" not in said + more

@@ -115,7 +115,7 @@ def test_the_curl_commands(served, here):
 @pytest.mark.parametrize("index", [0, 1])
 def test_the_python_programs(index, served, here):
     programs = blocks("python")
-    assert len(programs) == 2
+    assert len(programs) == 3  # The last is for phones, see tests/components/tflite.
     printed = in_folder([sys.executable, "-c", of_server(programs[index], served)], here)
     if index:
         assert re.fullmatch(r"a mask of \d+ bytes\n", printed)

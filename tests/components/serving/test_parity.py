@@ -82,5 +82,5 @@ def test_pictures_that_have_no_mask_are_named(exported_model, address, examples)
 
 
 def test_a_model_of_older_code_is_said_to_be_one(address, examples, tmp_path):
-    with pytest.raises(ConfigError, match=r"signatures evaluate and serving_examples in .*; to fix"):
+    with pytest.raises(ConfigError, match=r"signatures evaluate and .*; to fix, push it"):
         found(save(Right(), tmp_path / "model"), Client(address, "deeplab"), examples)
