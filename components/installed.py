@@ -33,6 +33,7 @@ PACKAGES = (
     "packageurl",
     "psutil",
     "pydantic",
+    "pyvips",
     "rich",
     "scipy",
     "simplejpeg",

@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 import grpc
 from absl import logging
+from google.protobuf.message import DecodeError, Message
 
 from components.serving import protos, tensors
 from components.serving.server import predict
 from components.serving.server.models import Models
 from components.serving.server.statuses import Refusal, invalid
-
-_PREDICTION, _MODEL = protos.services()
 
 
 def start(models: Models, host: str, port: int) -> tuple[grpc.Server, int]:
@@ -39,20 +38,23 @@ def start(models: Models, host: str, port: int) -> tuple[grpc.Server, int]:
             ("grpc.so_reuseport", 0),
         ),
     )
-    _PREDICTION.add_PredictionServiceServicer_to_server(_Prediction(models), server)
-    _MODEL.add_ModelServiceServicer_to_server(_Status(models), server)
+    server.add_generic_rpc_handlers((_prediction(models), _status(models)))
     bound = server.add_insecure_port(f"{host}:{port}")
     server.start()
     return server, bound
 
 
-def _answering(method: Callable) -> Callable:
-    """Makes a refusal the status of the call; all that is none is logged, and INTERNAL."""
+def _handler(answer: Callable, request_type: type[Message]) -> grpc.RpcMethodHandler:
+    """Makes a refusal the status of the call; all that is none is logged, and INTERNAL.
 
-    @functools.wraps(method)
-    def call(self, request, context: grpc.ServicerContext):
+    Requests are parsed here: of those that gRPC itself cannot parse it keeps 16 KB each for ever.
+    """
+
+    def call(encoded: bytes, context: grpc.ServicerContext) -> bytes:
         try:
-            return method(self, request)
+            return answer(request_type.FromString(encoded)).SerializeToString()
+        except DecodeError:
+            code, message = grpc.StatusCode.INTERNAL, "Exception deserializing request!"
         except Refusal as refusal:
             code, message = refusal.code, refusal.message
         except Exception as error:
@@ -60,63 +62,57 @@ def _answering(method: Callable) -> Callable:
             code, message = grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"
         context.abort(code, message)
 
-    return call
+    return grpc.unary_unary_rpc_method_handler(call)
 
 
-class _Prediction(_PREDICTION.PredictionServiceServicer):
+def _prediction(models: Models) -> grpc.GenericRpcHandler:
     """Classify, Regress and MultiInference stay unimplemented: no model here has those."""
-
-    def __init__(self, models: Models):
-        self._models = models
-
-    @_answering
-    def Predict(self, request: protos.PredictRequest) -> protos.PredictResponse:  # noqa: N802
-        """Runs a signature."""
-        if not request.HasField("model_spec"):
-            raise invalid("Missing ModelSpec")
-        number, model = self._models.find(request.model_spec)
-        name = request.model_spec.signature_name or predict.DEFAULT_SIGNATURE
-        signature = predict.find_signature(model, name)
-        if signature is None:
-            raise predict.no_signature(name)
-        try:
-            inputs = {
-                key: tensors.to_array(proto, predict.MAX_BYTES)
-                for key, proto in request.inputs.items()
-            }
-        except ValueError as error:
-            raise invalid(str(error)) from error
-        outputs = predict.run_logged(
-            *(self._models, request.model_spec, number, model),
-            *(signature, inputs, request.output_filter),
-        )
-        answer = protos.PredictResponse()
-        answer.model_spec.name, answer.model_spec.signature_name = request.model_spec.name, name
-        answer.model_spec.version.value = number
-        for key, array in outputs.items():
-            answer.outputs[key].CopyFrom(tensors.to_proto(array))
-        return answer
-
-    @_answering
-    def GetModelMetadata(  # noqa: N802 - the protocol's name
-        self, request: protos.GetModelMetadataRequest
-    ) -> protos.GetModelMetadataResponse:
-        """The signatures of a model."""
-        return predict.metadata(self._models, request)
+    methods = {
+        "Predict": _handler(functools.partial(_predict, models), protos.PredictRequest),
+        "GetModelMetadata": _handler(
+            functools.partial(predict.metadata, models), protos.GetModelMetadataRequest
+        ),
+    }
+    return grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", methods)
 
 
-class _Status(_MODEL.ModelServiceServicer):
+def _status(models: Models) -> grpc.GenericRpcHandler:
     """HandleReloadConfigRequest stays unimplemented: the configuration file is polled."""
+    method = _handler(functools.partial(_states, models), protos.GetModelStatusRequest)
+    methods = {"GetModelStatus": method}
+    return grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", methods)
 
-    def __init__(self, models: Models):
-        self._models = models
 
-    @_answering
-    def GetModelStatus(  # noqa: N802 - the protocol's name
-        self, request: protos.GetModelStatusRequest
-    ) -> protos.GetModelStatusResponse:
-        """The states of the versions of a model."""
-        if not request.HasField("model_spec"):
-            raise invalid("Missing ModelSpec")
-        statuses = self._models.statuses(request.model_spec)
-        return protos.GetModelStatusResponse(model_version_status=statuses)
+def _predict(models: Models, request: protos.PredictRequest) -> protos.PredictResponse:
+    """Runs a signature."""
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    number, model = models.find(request.model_spec)
+    name = request.model_spec.signature_name or predict.DEFAULT_SIGNATURE
+    signature = predict.find_signature(model, name)
+    if signature is None:
+        raise predict.no_signature(name)
+    try:
+        inputs = {
+            key: tensors.to_array(proto, predict.MAX_BYTES) for key, proto in request.inputs.items()
+        }
+    except ValueError as error:
+        raise invalid(str(error)) from error
+    outputs = predict.run_logged(
+        *(models, request.model_spec, number, model),
+        *(signature, inputs, request.output_filter),
+    )
+    answer = protos.PredictResponse()
+    answer.model_spec.name, answer.model_spec.signature_name = request.model_spec.name, name
+    answer.model_spec.version.value = number
+    for key, array in outputs.items():
+        answer.outputs[key].CopyFrom(tensors.to_proto(array))
+    return answer
+
+
+def _states(models: Models, request: protos.GetModelStatusRequest) -> protos.GetModelStatusResponse:
+    """The states of the versions of a model."""
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    statuses = models.statuses(request.model_spec)
+    return protos.GetModelStatusResponse(model_version_status=statuses)

@@ -20,6 +20,7 @@ from components.dataset.examination.measures import NOTHING
 from components.initial_weights.component import InitialWeights
 from components.report.component import Report
 from components.runtime import Runtime
+from components.serving import warm_up
 from components.serving.check.component import ServingCheck
 from components.serving.check.options import ServingOptions
 from components.storage import paths
@@ -112,9 +113,11 @@ def test_serving_check(artifact, stored_model, records, tmp_path):
             num_classes=CLASSES,
             ignore_label=IGNORE,
             options=ServingOptions(requests=3).to_json(),
+            batch_sizes="[1, 2]",
+            warm_up_records=1,
             source_fingerprint="",
         )
-    assert paths.list_folder(blessing.uri) == ["INFRA_BLESSED"]
+    assert sorted(paths.list_folder(blessing.uri)) == ["INFRA_BLESSED", warm_up.FILE]
 
 
 def test_report(artifact, evaluated, stored_model, records, examples):

@@ -17,6 +17,7 @@ import pytest
 from components.serving import protos, tensors
 from components.serving.server import predict
 from tests.components.serving.server.conftest import say, stand_in
+from tests.mutations import FACTOR
 
 pytestmark = pytest.mark.slow
 
@@ -285,9 +286,26 @@ def test_any_bytes_are_survived_on_both_ports(server):
 
     round_(100)
     before = process.memory_info().rss
-    round_(400)
+    round_(500 * FACTOR - 100)
     assert process.memory_info().rss - before < 50e6
     assert rest(server, "/m:predict", {"instances": ["x"]})[0] == 200
+
+
+def test_nothing_is_kept_of_what_is_no_message(server):
+    process = psutil.Process(server.process.pid)
+    with grpc.insecure_channel(f"{server.host}:{server.port}") as channel:
+        raw = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+
+        def ask(times: int) -> int:
+            for _ in range(times):
+                with pytest.raises(grpc.RpcError) as caught:
+                    raw(b"\xff\xff\xff\xff", timeout=30)
+                assert caught.value.code() == grpc.StatusCode.INTERNAL
+            return process.memory_info().rss
+
+        before = ask(100)
+        # gRPC itself would keep 16 KB of each that it cannot parse.
+        assert ask(1000) - before < 4e6
 
 
 # === How it ends ===
