@@ -16,10 +16,18 @@ from kubernetes import client
 
 from components.serving import batching, models_config
 from components.serving.push_options import PushOptions
+from components.serving.server import messages
+from components.serving.server.messages import FIELD, PACKAGE, BatchingParameters
 from tests.conftest import REPOSITORY
-from tests.deploy.serving_protos import BatchingParameters, MonitoringConfig
 
 FOLDER = REPOSITORY / "deploy" / "serving"
+# tensorflow_serving/config/monitoring_config.proto.
+MonitoringConfig = messages.classes(
+    {
+        "PrometheusConfig": ((1, "enable", FIELD.TYPE_BOOL), (2, "path", FIELD.TYPE_STRING)),
+        "MonitoringConfig": ((1, "prometheus_config", f".{PACKAGE}.PrometheusConfig"),),
+    }
+)["MonitoringConfig"]
 KUBERNETES = ("common", "cpu", "gpu", "kserve")
 READY = re.compile(r"/v1/models/(deeplab|\{\{\.Name\}\})/metadata")
 

@@ -137,7 +137,7 @@ def measure(client: Client, pid: int, picture: bytes, options: ServingOptions) -
         seconds.append(time.perf_counter() - start)
     load = Load(
         latency_seconds=statistics.median(seconds),
-        memory_mb=_peak_bytes(pid) / 1e6,
+        memory_mb=peak_bytes(pid) / 1e6,
         growth_mb=(process.memory_info().rss - before) / 1e6,
     )
     for name, what, got, unit in (
@@ -155,7 +155,7 @@ def measure(client: Client, pid: int, picture: bytes, options: ServingOptions) -
     return load
 
 
-def _peak_bytes(pid: int) -> int:
+def peak_bytes(pid: int) -> int:
     """The most memory that a process has had, which Linux keeps."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):

@@ -1,6 +1,7 @@
 """`python -m components.serving.server`: the stand-in, with TensorFlow Serving's own flags."""
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -12,8 +13,10 @@ from components import consoles
 from components.errors import ConfigError, exit_codes
 from components.observation.request_log import RequestLog
 from components.serving.protos import ModelConfig, ModelServerConfig
-from components.serving.server import grpc_api, rest
+from components.serving.server import batching, grpc_api, rest
+from components.serving.server.batching import Batching, Parameters
 from components.serving.server.models import Models, read_config
+from components.serving.server.statuses import Refusal
 
 _GRACE_SECONDS = 10
 """For the requests that are under way when the server is ended."""
@@ -35,12 +38,22 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--max_num_load_retries", type=int, default=5)
     parser.add_argument("--load_retry_interval_micros", type=int, default=60_000_000)
     parser.add_argument("--enable_cors_support", action="store_true")
+    for name in ("enable_batching", "enable_per_model_batching_parameters"):
+        parser.add_argument(f"--{name}", nargs="?", type=_is_true, const=True, default=False)
+    parser.add_argument("--batching_parameters_file", help="BatchingParameters; protobuf as text")
     parser.add_argument(
         "--until_stdin_closes", action="store_true", help="end when the one who started it ends"
     )
     parser.add_argument("--request_log", help="a file of JSON lines, one for each picture")
     parser.add_argument("--request_log_share", type=float, default=1.0)
     return parser
+
+
+def _is_true(text: str) -> bool:
+    """As TensorFlow's flags say it."""
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise ValueError(text)
+    return text.lower() in ("true", "1")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -65,6 +78,7 @@ def main(words: Sequence[str] | None = None) -> None:
         retries=arguments.max_num_load_retries,
         retry_seconds=arguments.load_retry_interval_micros / 1e6,
         log=log,
+        batching=_batching(arguments),
     )
     models.refresh()
     try:
@@ -91,6 +105,27 @@ def main(words: Sequence[str] | None = None) -> None:
     by_grpc.stop(_GRACE_SECONDS).wait()
     if log is not None:
         log.close()
+
+
+def _batching(arguments: argparse.Namespace) -> Batching | None:
+    file, per_model = (
+        arguments.batching_parameters_file,
+        arguments.enable_per_model_batching_parameters,
+    )
+    if not arguments.enable_batching:
+        if file or per_model:
+            raise ConfigError(
+                "expected --enable_batching with --batching_parameters_file and "
+                "--enable_per_model_batching_parameters; got none; to fix, give it, too"
+            )
+        return None
+    try:
+        parameters = batching.read(file) if file else Parameters(threads=os.cpu_count() or 1)
+    except Refusal as refusal:
+        raise ConfigError(
+            f"expected sizes in {file} that fit each other; got: {refusal}; to fix, correct them"
+        ) from refusal
+    return Batching(parameters=parameters, per_model=per_model)
 
 
 def _config(arguments: argparse.Namespace) -> ModelServerConfig:

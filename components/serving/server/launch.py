@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from components.errors import ConfigError, ServingError
@@ -125,6 +125,7 @@ def running(
     retries: int = 5,
     request_log: str | None = None,
     request_log_share: float = 1.0,
+    flags: Sequence[str] = (),
 ) -> Iterator[Server]:
     """A server of the versions in a folder, which ends when the context does.
 
@@ -139,12 +140,13 @@ def running(
         retries: of a version that does not load.
         request_log: a file for measures of the requests, of the stand-in alone.
         request_log_share: of the requests that are logged, in (0, 1].
+        flags: others, as they are, such as those for batching.
 
     Raises:
         ConfigError: there is no such host, or a port is taken.
     """
     port, rest_port = _free_port(host, port), _free_port(host, rest_port)
-    flags = {
+    own = {
         "port": port,
         "rest_api_port": rest_port,
         "model_name": model,
@@ -157,13 +159,13 @@ def running(
     else:
         # Its standard input ends with this process, however that ends.
         command = [sys.executable, "-m", "components.serving.server", "--until_stdin_closes"]
-        flags["host"] = host
+        own["host"] = host
         if request_log is not None:
-            flags |= {"request_log": request_log, "request_log_share": request_log_share}
+            own |= {"request_log": request_log, "request_log_share": request_log_share}
     path = os.pathsep.join(filter(None, (str(_PROJECT), os.environ.get("PYTHONPATH"))))
     with open(log, "wb") as file:
         process = subprocess.Popen(
-            [*command, *(f"--{name}={value}" for name, value in flags.items())],
+            [*command, *(f"--{name}={value}" for name, value in own.items()), *flags],
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -17,6 +17,7 @@ from components.errors import ConfigError
 from components.observation.request_log import RequestLog
 from components.serving import versions
 from components.serving.protos import ModelConfig, ModelServerConfig, ModelSpec, ModelVersionStatus
+from components.serving.server.batching import Batching, Joined
 from components.serving.server.loader import SavedModel
 from components.serving.server.statuses import Refusal, invalid
 from components.storage import paths
@@ -32,7 +33,7 @@ class _Version:
     state: int = State.START
     error: Refusal | None = None
     """Why it did not load."""
-    model: SavedModel | None = None
+    model: SavedModel | Joined | None = None
     tries_left: int = 0
     next_try: float = 0.0
     """On the monotonic clock."""
@@ -46,6 +47,7 @@ class Models:
         retries: how often a version that does not load is tried again.
         retry_seconds: after so long.
         log: of the requests for pictures.
+        batching: how requests are joined; None: not at all.
     """
 
     def __init__(
@@ -55,8 +57,9 @@ class Models:
         retries: int,
         retry_seconds: float,
         log: RequestLog | None = None,
+        batching: Batching | None = None,
     ):
-        self._config, self.log = config, log
+        self._config, self.log, self._batching = config, log, batching
         self._retries, self._retry_seconds = retries, retry_seconds
         self._versions: dict[str, dict[int, _Version]] = {}
         self._lock = threading.Lock()
@@ -94,6 +97,8 @@ class Models:
         version.state = State.LOADING
         try:
             model = SavedModel(version.path)
+            if self._batching is not None:
+                model = self._batching.of(model, version.path)
         except Refusal as error:
             version.error, version.state = error, State.END
             version.next_try = time.monotonic() + self._retry_seconds
@@ -113,7 +118,7 @@ class Models:
                 version.model, version.error, version.state = None, None, State.END
                 version.tries_left = 0
 
-    def find(self, spec: ModelSpec) -> tuple[int, SavedModel]:
+    def find(self, spec: ModelSpec) -> tuple[int, SavedModel | Joined]:
         """The number and the model that a request is for.
 
         Raises:
