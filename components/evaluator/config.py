@@ -6,7 +6,7 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluator.options import FLOAT_NOISE, EvaluationOptions
 from components.fingerprint import source_fingerprint
-from components.serving import signatures
+from components.serving import interface
 from schemas import Dataset
 
 _MODULE = "components.evaluator.metrics"
@@ -53,8 +53,8 @@ def eval_config(options: EvaluationOptions, dataset: Dataset) -> config_pb2.Eval
     return config_pb2.EvalConfig(
         model_specs=[
             config_pb2.ModelSpec(
-                signature_name=signatures.EVALUATE,
-                preprocessing_function_names=[signatures.SLICES] if options.slices else [],
+                signature_name=interface.EVALUATE,
+                preprocessing_function_names=[interface.SLICES] if options.slices else [],
                 inference_batch_size=options.batch_size,
             )
         ],

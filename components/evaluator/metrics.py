@@ -13,7 +13,7 @@ import numpy as np
 from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.options import ABOVE_CONSTANT, DEAD_CLASSES, PREDICTED_PIXELS
-from components.serving.signatures import CONFUSION_MATRIX, LABELS_OUT_OF_RANGE, UNDECODABLE
+from components.serving.interface import CONFUSION_MATRIX, LABELS_OUT_OF_RANGE, UNDECODABLE
 from models import metrics
 
 _MATRIX_NAME = "confusion_matrix"

@@ -10,7 +10,7 @@ from components.dataset.decoding.image import decode_image, decode_label
 from components.dataset.examination.measures import channel_sums, count_labels, mean_value
 from components.dataset.limits import DEFAULT
 from components.observation.request_log import NO_ANSWER
-from components.serving.client import ERROR, MASK_BYTES
+from components.serving.interface import ERROR, MASK_BYTES
 
 MEAN_CONFIDENCE = "mean_confidence"
 

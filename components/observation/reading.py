@@ -187,7 +187,7 @@ def _add_record(record: bytes, model: str, by: Window | None, observed: Observed
 
     from components.observation import measuring
     from components.serving import tensors
-    from components.serving.client import IMAGE_BYTES
+    from components.serving.interface import IMAGE_BYTES
 
     try:
         found = PredictionLog.FromString(record)

@@ -8,19 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from components.errors import ConfigError, ServingError
-from components.serving import exported, versions
-from components.serving.client import ERROR, IMAGE_BYTES, MASK_BYTES
+from components.serving import exported, interface, versions
 from components.serving.server.loader import SavedModel
 from components.serving.server.statuses import Refusal
 from components.serving.tensors import strings
 from components.storage import paths
-
-DEFAULT = "serving_default"
-MASKS_AND_CONFIDENCE = "serving_masks_and_confidence"
-LOGITS = "serving_logits"
-CONFIDENCE_BYTES = "confidence_bytes"
-IMAGE_TENSOR, LOGITS_OUTPUT = "ImageTensor", "logits"
-CLASS_IDS, MEAN_CONFIDENCE = "class_ids", "mean_confidence"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,7 +111,7 @@ class Model:
     @property
     def has_confidence(self) -> bool:
         """Whether it answers with the confidence of every pixel; older models do not."""
-        return MASKS_AND_CONFIDENCE in self._model.signatures
+        return interface.MASKS_AND_CONFIDENCE in self._model.signatures
 
     def require_logits(self) -> None:
         """Refuses a model that cannot be asked for tiles.
@@ -127,11 +119,11 @@ class Model:
         Raises:
             ConfigError: it has no such signature.
         """
-        if LOGITS not in self._model.signatures:
+        if interface.LOGITS_FROM_TENSORS not in self._model.signatures:
             raise ConfigError(
-                f"expected a model with the signature {LOGITS} in {self.folder}; got only "
-                f"{', '.join(sorted(self._model.signatures))}; to fix, push the model again, or "
-                "leave out --tiles"
+                f"expected a model with the signature {interface.LOGITS_FROM_TENSORS} in "
+                f"{self.folder}; got only {', '.join(sorted(self._model.signatures))}; to fix, "
+                "push the model again, or leave out --tiles"
             )
 
     def segment(self, pictures: Sequence[bytes], *, confidence: bool = False) -> list[Answer]:
@@ -144,28 +136,34 @@ class Model:
         Raises:
             ServingError: the model fails on all of them together.
         """
-        name = MASKS_AND_CONFIDENCE if confidence else DEFAULT
+        name = interface.MASKS_AND_CONFIDENCE if confidence else interface.SERVING
         signature = self._model.signatures[name]
-        wanted = [CONFIDENCE_BYTES, MASK_BYTES, ERROR, MEAN_CONFIDENCE, CLASS_IDS]
+        wanted = [
+            interface.CONFIDENCE_BYTES,
+            interface.MASK_BYTES,
+            interface.ERROR,
+            interface.MEAN_CONFIDENCE,
+            interface.CLASS_IDS,
+        ]
         found = self._run(
             name,
-            {IMAGE_BYTES: strings(list(pictures))},
+            {interface.IMAGE_BYTES: strings(list(pictures))},
             [output for output in wanted if output in signature.outputs],
         )
         rows = range(len(pictures))
         nothing = {
-            CONFIDENCE_BYTES: strings([b""] * len(pictures)),
-            MEAN_CONFIDENCE: np.zeros(len(pictures)),
-            CLASS_IDS: np.full((len(pictures), 1), -1),
+            interface.CONFIDENCE_BYTES: strings([b""] * len(pictures)),
+            interface.MEAN_CONFIDENCE: np.zeros(len(pictures)),
+            interface.CLASS_IDS: np.full((len(pictures), 1), -1),
         }
         found = nothing | found
         return [
             Answer(
-                found[MASK_BYTES][row],
-                found[ERROR][row].decode(errors="replace"),
-                found[CONFIDENCE_BYTES][row],
-                float(found[MEAN_CONFIDENCE][row]),
-                tuple(int(label) for label in found[CLASS_IDS][row] if label >= 0),
+                found[interface.MASK_BYTES][row],
+                found[interface.ERROR][row].decode(errors="replace"),
+                found[interface.CONFIDENCE_BYTES][row],
+                float(found[interface.MEAN_CONFIDENCE][row]),
+                tuple(int(label) for label in found[interface.CLASS_IDS][row] if label >= 0),
             )
             for row in rows
         ]
@@ -185,7 +183,9 @@ class Model:
         Raises:
             ServingError: the model fails.
         """
-        return self._run(LOGITS, {IMAGE_TENSOR: images_BHW3}, [LOGITS_OUTPUT])[LOGITS_OUTPUT]
+        return self._run(
+            interface.LOGITS_FROM_TENSORS, {interface.IMAGE_TENSOR: images_BHW3}, [interface.LOGITS]
+        )[interface.LOGITS]
 
     def _run(self, name: str, inputs: dict, outputs: list[str]) -> dict[str, np.ndarray]:
         try:

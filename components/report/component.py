@@ -21,7 +21,7 @@ from components.examples import first_records
 from components.pictures import encode
 from components.report.advice import advise
 from components.report.page import Picture, contact_sheet, render_page
-from components.serving import signatures
+from components.serving import interface
 from components.storage import paths
 from components.tflite.results import TFLiteReport
 from components.trainer import history
@@ -104,8 +104,8 @@ def _masks(model: str, images: list[bytes]) -> list[bytes]:
     try:
         # The object that holds the signatures must live as long as they are called.
         loaded = tf.saved_model.load(model)
-        answer = loaded.signatures[signatures.SERVING](tf.constant(images))
-        return list(answer[signatures.MASK_BYTES].numpy())
+        answer = loaded.signatures[interface.SERVING](tf.constant(images))
+        return list(answer[interface.MASK_BYTES].numpy())
     finally:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False} | before)
 

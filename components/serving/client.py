@@ -23,11 +23,11 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 
 from components.errors import AnswerError, ConfigError
+from components.serving.interface import ERROR, IMAGE_BYTES, MASK_BYTES
 
 if TYPE_CHECKING:
     from components.observation.request_log import RequestLog
 
-IMAGE_BYTES, MASK_BYTES, ERROR = "image_bytes", "mask_bytes", "error"
 _HERE = ("localhost", "127.0.0.1", "::1")
 _FIRST_WAIT_SECONDS = 0.2
 _FIX = "to fix, see the server's log"

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from components import texts
 from components.dataset import records
 from components.errors import ConfigError, DataError, ServingError
-from components.serving import protos, signatures
+from components.serving import interface, protos
 from components.serving.client import Client
 from models import metrics
 
@@ -76,7 +76,7 @@ def compare(
         AnswerError: the server is not there, or refuses.
     """
     loaded = tf.saved_model.load(model)
-    wanted = signatures.EVALUATE, signatures.FROM_EXAMPLES
+    wanted = interface.EVALUATE, interface.FROM_EXAMPLES
     if not set(wanted) <= set(loaded.signatures):
         raise ConfigError(
             f"expected a model with the signatures {' and '.join(wanted)} in {model}; got "
@@ -96,9 +96,9 @@ def compare(
                 )
         served = [_pixels(answer.mask) for answer in answers]
         judged = [
-            _pixels(mask) for mask in mask_of(tf.constant(batch))[signatures.MASK_BYTES].numpy()
+            _pixels(mask) for mask in mask_of(tf.constant(batch))[interface.MASK_BYTES].numpy()
         ]
-        matrices = judge(tf.constant(batch))[signatures.CONFUSION_MATRIX].numpy()
+        matrices = judge(tf.constant(batch))[interface.CONFUSION_MATRIX].numpy()
         for name, feature, mask, other, matrix in zip(
             names, features, served, judged, matrices, strict=True
         ):

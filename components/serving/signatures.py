@@ -20,7 +20,7 @@ import tensorflow_transform as tft
 from components.dataset import records
 from components.dataset.decoding.image import decode_label
 from components.dataset.limits import DEFAULT
-from components.serving import masks
+from components.serving import interface, masks
 from components.serving.exported import identity
 from components.serving.versions import EXTRA, MODEL_DESCRIPTION, WEIGHTS
 from components.storage import paths
@@ -29,30 +29,9 @@ from components.transform.graph import TransformGraph
 from models import DeepLabV3Plus, inference
 from models.checkpoints import official_variables, save_checkpoint
 
-SERVING = "serving_default"
-MASKS_AND_CONFIDENCE = "serving_masks_and_confidence"
-FROM_EXAMPLES = "serving_examples"
-FROM_TENSORS = "serving_tensors"
-LOGITS_FROM_TENSORS = "serving_logits"
-EVALUATE = "evaluate"
-SLICES = "slices"
-
-# Inputs and outputs. Names that end in `_bytes` travel as base64 in TF Serving's REST interface.
-IMAGE_BYTES = "image_bytes"  # string [B], JPEG, PNG, GIF or BMP files of any sizes
-MASK_BYTES = "mask_bytes"  # string [B], grey PNG of class ids, as large as the picture
-ERROR = "error"  # string [B], empty where the mask is there, else what was expected and what came
-CLASS_IDS = "class_ids"  # int32 [B, C], the classes in the mask, growing, then -1
-MEAN_CONFIDENCE = "mean_confidence"  # float32 [B], probability of the chosen class; 0 for an error
-CONFIDENCE_BYTES = "confidence_bytes"  # string [B], grey PNG, 255 times those probabilities
-EXAMPLES = "examples"  # string [B], serialized tf.train.Example with the official keys
-# The next three as DeepLab's own export names them (export_model.py in tensorflow/models).
-IMAGE_TENSOR = "ImageTensor"  # uint8 [B, H, W, 3], RGB, upright
-PREDICTIONS = "SemanticPredictions"  # int64 [B, H, W], class ids
-PROBABILITIES = "SemanticProbabilities"  # float32 [B, H, W, C]
-LOGITS = "logits"  # float32 [B, H, W, C], enlarged scores, of which those are the softmax
-CONFUSION_MATRIX = "confusion_matrix"  # int64 [B, C * C], rows truth, columns prediction
-LABELS_OUT_OF_RANGE = "labels_out_of_range"  # int64 [B], pixels
-UNDECODABLE = "undecodable"  # int64 [B], 1 where the picture could not be decoded
+_FILES = tf.TensorSpec([None], tf.string, name=interface.IMAGE_BYTES)
+_EXAMPLES = tf.TensorSpec([None], tf.string, name=interface.EXAMPLES)
+_PIXELS = tf.TensorSpec([None, None, None, 3], tf.uint8, name=interface.IMAGE_TENSOR)
 
 
 class ServedModel(tf.Module):
@@ -150,30 +129,30 @@ class ServedModel(tf.Module):
             fn_output_signature=(tf.int32, tf.float32, *([tf.string] * (1 + with_map))),
         )
         return {
-            **dict(zip((MASK_BYTES, CONFIDENCE_BYTES), files, strict=False)),
-            ERROR: problem,
-            CLASS_IDS: classes,
-            MEAN_CONFIDENCE: confidence,
+            **dict(zip((interface.MASK_BYTES, interface.CONFIDENCE_BYTES), files, strict=False)),
+            interface.ERROR: problem,
+            interface.CLASS_IDS: classes,
+            interface.MEAN_CONFIDENCE: confidence,
         }
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)])
+    @tf.function(input_signature=[_FILES])
     def serve(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Picture files to masks."""
         return self._answers(image_bytes, with_map=False)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=IMAGE_BYTES)])
+    @tf.function(input_signature=[_FILES])
     def serve_with_confidence(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Picture files to masks, and to maps of how sure the network is of each pixel."""
         return self._answers(image_bytes, with_map=True)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
+    @tf.function(input_signature=[_EXAMPLES])
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Serialized records, which need no label, to what `serve` says of their pictures."""
         spec = {records.IMAGE: self._raw_feature_spec[records.IMAGE]}
         pictures = tf.io.parse_example(examples, spec)[records.IMAGE]
         return self.serve(tf.reshape(pictures, [-1]))
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)])
+    @tf.function(input_signature=[_PIXELS])
     def _see(self, pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Pictures of one size to their scores, and to the size that they have on the canvas."""
         # As files, and not compressed: the Transform graph has one way in.
@@ -206,7 +185,9 @@ class ServedModel(tf.Module):
         return tf.cond(count > 0, answers, nothing)
 
     @tf.function(
-        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name=IMAGE_TENSOR)]
+        input_signature=[
+            tf.TensorSpec([None, None, None, 3], tf.uint8, name=interface.IMAGE_TENSOR)
+        ]
     )
     def serve_tensors(self, image_tensor: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pixels to class ids and probabilities, at the pictures' own size.
@@ -221,23 +202,25 @@ class ServedModel(tf.Module):
 
         planes = [tf.TensorSpec([None, None], tf.int64), self._logits_spec]
         ids, probabilities = self._map(classify, image_tensor, planes)
-        return {PREDICTIONS: ids, PROBABILITIES: probabilities}
+        return {interface.PREDICTIONS: ids, interface.PROBABILITIES: probabilities}
 
     @tf.function(
-        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name=IMAGE_TENSOR)]
+        input_signature=[
+            tf.TensorSpec([None, None, None, 3], tf.uint8, name=interface.IMAGE_TENSOR)
+        ]
     )
     def serve_logits(self, image_tensor: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pixels to logits, for whoever blends those of several pictures; see `serve_tensors`."""
         (logits,) = self._map(
             lambda seen, size: [masks.enlarged(seen, size)], image_tensor, [self._logits_spec]
         )
-        return {LOGITS: logits}
+        return {interface.LOGITS: logits}
 
     @property
     def _logits_spec(self) -> tf.TensorSpec:
         return tf.TensorSpec([None, None, self._num_classes])
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
+    @tf.function(input_signature=[_EXAMPLES])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Serialized records to one confusion matrix a picture, over the labelled pixels.
 
@@ -271,12 +254,12 @@ class ServedModel(tf.Module):
             count, tf.reshape(raw[records.LABEL], [-1]), nothing
         )
         return {
-            CONFUSION_MATRIX: tf.ensure_shape(matrix, [None, cells]),
-            LABELS_OUT_OF_RANGE: out_of_range,
-            UNDECODABLE: tf.cast(features[preprocessing.PROBLEM] != "", tf.int64),
+            interface.CONFUSION_MATRIX: tf.ensure_shape(matrix, [None, cells]),
+            interface.LABELS_OUT_OF_RANGE: out_of_range,
+            interface.UNDECODABLE: tf.cast(features[preprocessing.PROBLEM] != "", tf.int64),
         }
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=EXAMPLES)])
+    @tf.function(input_signature=[_EXAMPLES])
     def slices(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the Evaluator can slice by: string `[B, 1]`, from the record's height and width."""
         spec = {key: self._raw_feature_spec[key] for key in (records.HEIGHT, records.WIDTH)}
@@ -308,13 +291,13 @@ def export(served: ServedModel, folder: str, description: dict) -> None:
         served,
         folder,
         signatures={
-            SERVING: served.serve,
-            MASKS_AND_CONFIDENCE: served.serve_with_confidence,
-            FROM_EXAMPLES: served.serve_examples,
-            FROM_TENSORS: served.serve_tensors,
-            LOGITS_FROM_TENSORS: served.serve_logits,
-            EVALUATE: served.evaluate,
-            SLICES: served.slices,
+            interface.SERVING: served.serve,
+            interface.MASKS_AND_CONFIDENCE: served.serve_with_confidence,
+            interface.FROM_EXAMPLES: served.serve_examples,
+            interface.FROM_TENSORS: served.serve_tensors,
+            interface.LOGITS_FROM_TENSORS: served.serve_logits,
+            interface.EVALUATE: served.evaluate,
+            interface.SLICES: served.slices,
         },
     )
     weights = {

@@ -15,7 +15,7 @@ from components.dataset import records
 from components.dataset.decoding.image import decode_label
 from components.dataset.limits import DEFAULT
 from components.errors import DataError
-from components.serving import masks, signatures
+from components.serving import interface, masks
 from components.tflite.interpreter import Interpreter
 from components.transform import preprocessing
 from components.transform.graph import TransformGraph
@@ -102,7 +102,7 @@ class Judge:
     ):
         # The object that holds the signatures must live as long as they are called.
         self._model = tf.saved_model.load(model)
-        self._serve = self._model.signatures[signatures.SERVING]
+        self._serve = self._model.signatures[interface.SERVING]
         self._prepare = prepare
         self._networks = networks
         cells = num_classes * num_classes
@@ -139,7 +139,7 @@ class Judge:
         pixels, size, picture, label = self._prepare(example)
         label = decode_label(label, DEFAULT).pixels[..., 0]
         answer = self._serve(tf.reshape(picture, [1]))
-        exported = tf.io.decode_png(answer[signatures.MASK_BYTES][0])[..., 0]
+        exported = tf.io.decode_png(answer[interface.MASK_BYTES][0])[..., 0]
         self._exported += self._confusion(label, exported).numpy()
         self._pixels += tf.size(label).numpy()
         for kind, network in self._networks.items():

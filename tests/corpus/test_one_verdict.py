@@ -16,7 +16,7 @@ from components.dataset.decoding.image import DAMAGED
 from components.dataset.examination import findings
 from components.dataset.examination.examine import examine
 from components.dataset.records import IMAGE, LABEL, Record
-from components.serving import signatures
+from components.serving import interface, signatures
 from components.transform import preprocessing
 from models.layers import ResizeBilinear
 from tests.components.dataset.building import corpus
@@ -113,8 +113,8 @@ def nearest(image_HW3: np.ndarray) -> np.ndarray:
 def answer(served, files: list[bytes]) -> list[tuple[np.ndarray | None, str]]:
     """Mask and error of each file."""
     reply = served.serve(tf.constant(files, tf.string))
-    masks = reply[signatures.MASK_BYTES].numpy()
-    errors = [error.decode() for error in reply[signatures.ERROR].numpy()]
+    masks = reply[interface.MASK_BYTES].numpy()
+    errors = [error.decode() for error in reply[interface.ERROR].numpy()]
     return [
         (np.asarray(Image.open(io.BytesIO(mask))) if mask else None, error)
         for mask, error in zip(masks, errors, strict=True)

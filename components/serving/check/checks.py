@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from components import texts
 from components.dataset import records
 from components.errors import AnswerError, ServingError
-from components.serving import protos, signatures, warm_up
+from components.serving import interface, protos, warm_up
 from components.serving.check import load
 from components.serving.check.options import ServingOptions
 from components.serving.client import Client
@@ -81,10 +81,10 @@ def check_serving(
             answers = load.ask_all(
                 by_grpc, _signatures(server), [*pictures, _NOT_A_PICTURE], examples
             )
-            masks = _check_masks(answers[signatures.SERVING], labels, num_classes)
-            _check_parity(answers[signatures.EVALUATE], labels, masks, num_classes, ignore_label)
+            masks = _check_masks(answers[interface.SERVING], labels, num_classes)
+            _check_parity(answers[interface.EVALUATE], labels, masks, num_classes, ignore_label)
             _check_agreement(answers, masks)
-            _check_rest(by_rest, pictures[0], answers[signatures.SERVING][signatures.MASK_BYTES][0])
+            _check_rest(by_rest, pictures[0], answers[interface.SERVING][interface.MASK_BYTES][0])
             warm_up.replay(by_grpc.predict, warm_up_requests)
             measured = load.measure(by_grpc, server.process.pid, pictures[0], options)
     return Measured(
@@ -139,8 +139,8 @@ def _check_masks(
     served: Mapping[str, np.ndarray], labels: Sequence[np.ndarray], num_classes: int
 ) -> list[np.ndarray]:
     """The masks, uint8 `[height, width]`, each as large as the label of its picture."""
-    *masks, none = served[signatures.MASK_BYTES]
-    *errors, problem = served[signatures.ERROR]
+    *masks, none = served[interface.MASK_BYTES]
+    *errors, problem = served[interface.ERROR]
     if none or not problem:
         raise ServingError(
             "expected an error and no mask for a file that is no picture; got "
@@ -172,13 +172,13 @@ def _check_parity(
 ) -> None:
     """Refuses masks that are not those that the evaluation has counted."""
     # A single picture may have no labels: masks of nothing can be accepted at the data gate.
-    if not evaluated[signatures.CONFUSION_MATRIX].any():
+    if not evaluated[interface.CONFUSION_MATRIX].any():
         raise ServingError(
             f"expected labelled pixels in {texts.counted(len(labels), 'picture')} from the "
             "evaluation signature; got confusion matrices of zeros; to fix, see that signature"
         )
     for judged, label, mask in zip(
-        evaluated[signatures.CONFUSION_MATRIX], labels, masks, strict=True
+        evaluated[interface.CONFUSION_MATRIX], labels, masks, strict=True
     ):
         known = (label < num_classes) & (label != ignore_label)
         pairs = num_classes * label[known].astype(np.int64) + mask[known]
@@ -198,34 +198,34 @@ def _check_agreement(
 ) -> None:
     """Refuses signatures that see other classes; a model need not have all of them."""
     others: dict[str, list[np.ndarray]] = {}
-    for name in (signatures.MASKS_AND_CONFIDENCE, signatures.FROM_EXAMPLES):
+    for name in (interface.MASKS_AND_CONFIDENCE, interface.FROM_EXAMPLES):
         if name in answers:
-            files = answers[name][signatures.MASK_BYTES][: len(masks)]
+            files = answers[name][interface.MASK_BYTES][: len(masks)]
             others[name] = [_image(file, f"a mask of {name}") for file in files]
     # Of pixels, those of the first picture alone were sent, see `load.ask_all`.
-    if signatures.FROM_TENSORS in answers:
-        others[signatures.FROM_TENSORS] = [
-            *answers[signatures.FROM_TENSORS][signatures.PREDICTIONS][:1]
+    if interface.FROM_TENSORS in answers:
+        others[interface.FROM_TENSORS] = [
+            *answers[interface.FROM_TENSORS][interface.PREDICTIONS][:1]
         ]
-    if signatures.LOGITS_FROM_TENSORS in answers:
-        logits = answers[signatures.LOGITS_FROM_TENSORS][signatures.LOGITS][:1]
-        others[signatures.LOGITS_FROM_TENSORS] = [*logits.argmax(-1)]
+    if interface.LOGITS_FROM_TENSORS in answers:
+        logits = answers[interface.LOGITS_FROM_TENSORS][interface.LOGITS][:1]
+        others[interface.LOGITS_FROM_TENSORS] = [*logits.argmax(-1)]
     for name, found in others.items():
         for other, mask in zip(found, masks, strict=False):
             if other.shape != mask.shape or (other != mask).mean() > _SAME_PIXELS:
                 raise ServingError(
-                    f"expected the masks of {signatures.SERVING} from {name}, too; got others; to "
+                    f"expected the masks of {interface.SERVING} from {name}, too; got others; to "
                     "fix, see that all signatures go through the same network and the same "
                     "enlargement"
                 )
-    if signatures.MASKS_AND_CONFIDENCE in answers:
-        *maps, none = answers[signatures.MASKS_AND_CONFIDENCE][signatures.CONFIDENCE_BYTES]
+    if interface.MASKS_AND_CONFIDENCE in answers:
+        *maps, none = answers[interface.MASKS_AND_CONFIDENCE][interface.CONFIDENCE_BYTES]
         shapes = [_image(file, "a map of confidence").shape for file in maps]
         if none or shapes != [mask.shape for mask in masks]:
             raise ServingError(
                 "expected maps of confidence as large as the masks, and none for a file that is "
                 f"no picture; got {shapes} and {texts.counted(len(none), 'byte')}; to fix, see "
-                f"{signatures.MASKS_AND_CONFIDENCE}"
+                f"{interface.MASKS_AND_CONFIDENCE}"
             )
 
 

@@ -14,7 +14,7 @@ import psutil
 from components.dataset.decoding.image import decode_image
 from components.dataset.limits import DEFAULT
 from components.errors import ServingError
-from components.serving import signatures
+from components.serving import interface
 from components.serving.check.options import ServingOptions
 from components.serving.client import Client
 from components.serving.protos import DataType
@@ -51,10 +51,10 @@ def ask_all(
             says, or not one value for each that was sent; `AnswerError`: it fails.
     """
     asked = {name: s for name, s in defined.items() if name != _INITIALISATION}
-    missing = {signatures.SERVING, signatures.EVALUATE} - asked.keys()
+    missing = {interface.SERVING, interface.EVALUATE} - asked.keys()
     if missing:
         raise ServingError(
-            f"expected the signatures {signatures.SERVING} and {signatures.EVALUATE}; got "
+            f"expected the signatures {interface.SERVING} and {interface.EVALUATE}; got "
             f"{', '.join(sorted(asked)) or 'none'}; to fix, see components/serving/signatures.py"
         )
     inputs = {n: _inputs(n, s["inputs"], pictures, examples) for n, s in asked.items()}
@@ -82,9 +82,9 @@ def _inputs(
     inputs: dict[str, np.ndarray | Sequence[bytes]] = {}
     for name, info in wanted.items():
         rank = len(info["tensor_shape"]["dim"])
-        if name == signatures.IMAGE_BYTES:
+        if name == interface.IMAGE_BYTES:
             inputs[name] = pictures
-        elif name == signatures.EXAMPLES:
+        elif name == interface.EXAMPLES:
             inputs[name] = examples
         elif info["dtype"] == "DT_UINT8" and rank == 4:
             # As a file is decoded: another decoder's pixels have other classes at borders.

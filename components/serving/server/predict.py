@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 
 from components.serving import protos
-from components.serving.client import IMAGE_BYTES
+from components.serving.interface import IMAGE_BYTES
 from components.serving.server.loader import SavedModel
 from components.serving.server.models import Models
 from components.serving.server.statuses import Refusal, invalid

@@ -10,7 +10,7 @@ import schemas
 from components.evaluator import metrics
 from components.evaluator.config import eval_config
 from components.evaluator.options import EvaluationOptions
-from components.serving import signatures
+from components.serving import interface
 from models.confusion import confusion_matrix
 
 CLASSES = ("background", "cat", "dog", "never")
@@ -53,9 +53,9 @@ def elements(truth, prediction):
     for one, outside in zip(np.asarray(matrix), np.asarray(out_of_range), strict=True):
         yield {
             "predictions": {
-                signatures.CONFUSION_MATRIX: one.reshape(-1),
-                signatures.LABELS_OUT_OF_RANGE: outside,
-                signatures.UNDECODABLE: np.array(0),
+                interface.CONFUSION_MATRIX: one.reshape(-1),
+                interface.LABELS_OUT_OF_RANGE: outside,
+                interface.UNDECODABLE: np.array(0),
             }
         }
 
@@ -94,8 +94,8 @@ def test_exact_however_the_pictures_are_spread(masks, parts):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (signatures.LABELS_OUT_OF_RANGE, "labels out of range"),
-        (signatures.UNDECODABLE, "cannot be decoded"),
+        (interface.LABELS_OUT_OF_RANGE, "labels out of range"),
+        (interface.UNDECODABLE, "cannot be decoded"),
     ],
 )
 def test_unclean_records_are_refused(masks, output, message):

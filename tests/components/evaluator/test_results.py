@@ -14,7 +14,7 @@ import schemas
 from components.evaluator.config import eval_config
 from components.evaluator.options import EvaluationOptions
 from components.evaluator.results import Evaluation, load_evaluation
-from components.serving import signatures
+from components.serving import interface
 from models import metrics
 
 DATASET = dataclasses.replace(
@@ -29,15 +29,15 @@ GOOD = [[80, 5, 5], [3, 40, 2], [1, 2, 9]]
 class _AnswersTheRecord(tf.Module):
     """Gives the confusion matrix that is written in the record."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=signatures.EXAMPLES)])
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name=interface.EXAMPLES)])
     def evaluate(self, examples):
         spec = {"matrix": tf.io.FixedLenFeature([9], tf.int64)}
         matrix = tf.io.parse_example(examples, spec)["matrix"]
         nothing = tf.zeros(tf.shape(examples), tf.int64)
         return {
-            signatures.CONFUSION_MATRIX: matrix,
-            signatures.LABELS_OUT_OF_RANGE: nothing,
-            signatures.UNDECODABLE: nothing,
+            interface.CONFUSION_MATRIX: matrix,
+            interface.LABELS_OUT_OF_RANGE: nothing,
+            interface.UNDECODABLE: nothing,
         }
 
 
@@ -45,7 +45,7 @@ class _AnswersTheRecord(tf.Module):
 def model(tmp_path_factory) -> str:
     folder = str(tmp_path_factory.mktemp("answers"))
     module = _AnswersTheRecord()
-    tf.saved_model.save(module, folder, signatures={signatures.EVALUATE: module.evaluate})
+    tf.saved_model.save(module, folder, signatures={interface.EVALUATE: module.evaluate})
     return folder
 
 

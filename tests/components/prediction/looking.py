@@ -11,8 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 import schemas
-from components.prediction import model as served
-from components.serving import signatures, versions
+from components.serving import interface, versions
 
 CLASSES = 7
 
@@ -55,16 +54,16 @@ class Looking(tf.Module):
             one, files, fn_output_signature=(tf.string, tf.string, tf.float32)
         )
         return {
-            signatures.MASK_BYTES: mask,
-            signatures.ERROR: tf.where(mask == "", "expected a picture", ""),
-            signatures.MEAN_CONFIDENCE: mean,
-            served.CONFIDENCE_BYTES: confidence,
+            interface.MASK_BYTES: mask,
+            interface.ERROR: tf.where(mask == "", "expected a picture", ""),
+            interface.MEAN_CONFIDENCE: mean,
+            interface.CONFIDENCE_BYTES: confidence,
         }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def serve(self, image_bytes):
         answer = self.answer(image_bytes)
-        del answer[served.CONFIDENCE_BYTES]
+        del answer[interface.CONFIDENCE_BYTES]
         return answer
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
@@ -75,17 +74,17 @@ class Looking(tf.Module):
         input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="ImageTensor")]
     )
     def serve_logits(self, images):
-        return {served.LOGITS_OUTPUT: self.scores(images)}
+        return {interface.LOGITS: self.scores(images)}
 
 
 def save(folder: Path, *, radius: int, canvas: int, is_old: bool = False) -> str:
     """Writes the model and its description; an old one has but `serving_default`."""
     looking = Looking(radius, canvas)
     others = {
-        served.MASKS_AND_CONFIDENCE: looking.serve_confidence,
-        served.LOGITS: looking.serve_logits,
+        interface.MASKS_AND_CONFIDENCE: looking.serve_confidence,
+        interface.LOGITS_FROM_TENSORS: looking.serve_logits,
     }
-    signed = {signatures.SERVING: looking.serve} | ({} if is_old else others)
+    signed = {interface.SERVING: looking.serve} | ({} if is_old else others)
     tf.saved_model.save(looking, str(folder), signatures=signed)
     description = {
         "dataset": "sample",

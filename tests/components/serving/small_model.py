@@ -6,11 +6,11 @@ The class of a pixel is its red modulo the number of classes.
 import tensorflow as tf
 
 from components.dataset.records import IMAGE, LABEL
-from components.serving import signatures
+from components.serving import interface
 from tests.components.serving.conftest import CLASSES
 
-FILES = tf.TensorSpec([None], tf.string, name=signatures.IMAGE_BYTES)
-EXAMPLES = tf.TensorSpec([None], tf.string, name=signatures.EXAMPLES)
+FILES = tf.TensorSpec([None], tf.string, name=interface.IMAGE_BYTES)
+EXAMPLES = tf.TensorSpec([None], tf.string, name=interface.EXAMPLES)
 TEXT = tf.TensorSpec([], tf.string)
 
 
@@ -49,7 +49,7 @@ class Right(tf.Module):
         masks = mapped(mask, image_bytes)
         errors = tf.where(masks == "", "expected a picture", "")
         masks, errors = self.answers(masks, errors)
-        return {signatures.MASK_BYTES: masks, signatures.ERROR: errors}
+        return {interface.MASK_BYTES: masks, interface.ERROR: errors}
 
     @tf.function(input_signature=[EXAMPLES])
     def evaluate(self, examples):
@@ -63,10 +63,10 @@ class Right(tf.Module):
             return tf.reshape(tf.cast(pairs, tf.int64), [CLASSES**2])
 
         spec = tf.TensorSpec([CLASSES**2], tf.int64)
-        return {signatures.CONFUSION_MATRIX: mapped(matrix, (parsed[IMAGE], parsed[LABEL]), spec)}
+        return {interface.CONFUSION_MATRIX: mapped(matrix, (parsed[IMAGE], parsed[LABEL]), spec)}
 
 
 def save(model: Right, folder, **others) -> str:
-    signed = {signatures.SERVING: model.serve, signatures.EVALUATE: model.evaluate}
+    signed = {interface.SERVING: model.serve, interface.EVALUATE: model.evaluate}
     tf.saved_model.save(model, str(folder), signed | others)
     return str(folder)

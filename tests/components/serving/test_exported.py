@@ -10,7 +10,7 @@ import tensorflow as tf
 from components.errors import ConfigError
 from components.initial_weights import artifact, loading
 from components.initial_weights.options import InitialWeightsOptions
-from components.serving import exported, signatures
+from components.serving import exported, interface, signatures
 from components.serving.versions import EXTRA, WEIGHTS
 from components.storage import paths
 from models import DeepLabV3Plus
@@ -59,7 +59,7 @@ def test_what_is_served_has_no_batch_normalization(exported_model):
     served = tf.saved_model.load(exported_model)
     shapes = {tuple(variable.shape) for variable in served._variables}
     assert all(len(shape) in (1, 4) for shape in shapes)  # Biases and kernels.
-    kinds = operations(served.signatures[signatures.SERVING].graph)
+    kinds = operations(served.signatures[interface.SERVING].graph)
     assert "Conv2D" in kinds
     assert not {kind for kind in kinds if "BatchNorm" in kind or kind == "Rsqrt"}
 
@@ -77,7 +77,7 @@ def test_weights_of_a_model_that_was_pushed_with_batch_normalization(model, tmp_
     older._variables = [variable.value for variable in model.variables]
     names = {id(variable): name for name, variable in official_variables(model).items()}
     older.serve = tf.function(lambda: tf.constant(0), input_signature=[])
-    tf.saved_model.save(older, str(tmp_path), signatures={signatures.SERVING: older.serve})
+    tf.saved_model.save(older, str(tmp_path), signatures={interface.SERVING: older.serve})
     weights = exported.read_weights(
         str(tmp_path), {"variables": [names.get(id(variable)) for variable in model.variables]}
     )
@@ -110,9 +110,9 @@ def test_export_to_a_store_is_whole_and_nothing_lies_beside_it(
     folder = f"ram://export-{uuid.uuid4().hex}/model"
     signatures.export(served_model, folder, DESCRIPTION)
     assert exported.read_description(folder) == exported.read_description(exported_model)
-    serve = tf.saved_model.load(folder).signatures[signatures.SERVING]
+    serve = tf.saved_model.load(folder).signatures[interface.SERVING]
     reply = serve(image_bytes=tf.constant([example.image for example in examples]))
-    assert not any(reply[signatures.ERROR].numpy())
+    assert not any(reply[interface.ERROR].numpy())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from benchmarks.request_memory import KINDS
 from components.dataset.decoding.image import DAMAGED, UNKNOWN
-from components.serving import signatures
+from components.serving import interface, signatures
 from tests.components.dataset.building.corpus import STORED
 from tests.components.graphs import transform_graph
 from tests.components.serving.conftest import CLASSES, CONFIG, IGNORE
@@ -33,13 +33,13 @@ def encode(image: Image.Image, kind: str, **options) -> bytes:
 
 @pytest.fixture(scope="module")
 def serve(exported_model):
-    signature = tf.saved_model.load(exported_model).signatures[signatures.SERVING]
+    signature = tf.saved_model.load(exported_model).signatures[interface.SERVING]
 
     def ask(*files: bytes) -> list[np.ndarray | str]:
         """The mask, or the error, of each file."""
         reply = signature(image_bytes=tf.constant(files, tf.string))
-        masks = reply[signatures.MASK_BYTES].numpy()
-        errors = [error.decode() for error in reply[signatures.ERROR].numpy()]
+        masks = reply[interface.MASK_BYTES].numpy()
+        errors = [error.decode() for error in reply[interface.ERROR].numpy()]
         assert len(masks) == len(errors) == len(files)
         assert all(bool(mask) != bool(error) for mask, error in zip(masks, errors, strict=True))
         return [
@@ -118,7 +118,7 @@ def test_the_limits_are_those_of_the_configuration(model, examples, tmp_path):
         encode(PICTURE, "PNG") + bytes(10_000),
     )
     reply = served.serve(tf.constant([fits, too_large, too_long]))
-    assert [error.decode() for error in reply[signatures.ERROR].numpy()] == [
+    assert [error.decode() for error in reply[interface.ERROR].numpy()] == [
         "",
         "expected at most 2,400 pixels, got 61x40",
         f"expected at most 10,000 bytes, got {len(too_long)}",

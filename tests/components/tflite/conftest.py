@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from components.dataset.records import Record
-from components.serving import signatures
+from components.serving import interface
 from tests.components.serving.conftest import (  # noqa: F401
     examples,
     exported_model,
@@ -19,8 +19,8 @@ from tests.components.serving.conftest import (  # noqa: F401
 def judged(examples, exported_model) -> list[bytes]:  # noqa: F811
     """Serialized records of which the exported model gets every pixel right."""
     loaded = tf.saved_model.load(exported_model)
-    answer = loaded.signatures[signatures.SERVING](tf.constant([each.image for each in examples]))
-    masks = answer[signatures.MASK_BYTES].numpy()
+    answer = loaded.signatures[interface.SERVING](tf.constant([each.image for each in examples]))
+    masks = answer[interface.MASK_BYTES].numpy()
     return [_labelled(*pair).serialize() for pair in zip(examples, masks, strict=True)]
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from components.dataset.records import IMAGE
 from components.errors import ServingError
-from components.serving import signatures
+from components.serving import interface, signatures
 from components.serving.check import checks, load
 from components.serving.check.options import ServingOptions
 from components.transform import preprocessing
@@ -54,7 +54,7 @@ def test_one_batch_of_three_sizes_equals_the_keras_model(
         server.wait_until_available(120)
         client = checks.Client(server.grpc_address, server.model)
         answers = load.ask_all(client, checks._signatures(server), pictures, serialized)
-    masks = answers[signatures.SERVING][signatures.MASK_BYTES]
+    masks = answers[interface.SERVING][interface.MASK_BYTES]
     for mask, expected in zip(
         masks, expected_masks(model, transform_output, examples), strict=True
     ):
@@ -79,12 +79,12 @@ def test_saved_model_cli_runs_it(exported_model, examples, tmp_path):
     np.save(tmp_path / "images.npy", np.array([e.image for e in examples]))
     done = subprocess.run(
         [f"{sys.exec_prefix}/bin/saved_model_cli", "run", "--dir", exported_model,
-         "--tag_set", "serve", "--signature_def", signatures.SERVING, "--outdir", str(tmp_path),
-         "--inputs", f"{signatures.IMAGE_BYTES}={tmp_path}/images.npy"],
+         "--tag_set", "serve", "--signature_def", interface.SERVING, "--outdir", str(tmp_path),
+         "--inputs", f"{interface.IMAGE_BYTES}={tmp_path}/images.npy"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    masks = np.load(tmp_path / f"{signatures.MASK_BYTES}.npy", allow_pickle=True)
+    masks = np.load(tmp_path / f"{interface.MASK_BYTES}.npy", allow_pickle=True)
     sizes = [Image.open(io.BytesIO(mask)).size for mask in masks]
     assert sizes == [(e.width, e.height) for e in examples]
 

@@ -12,7 +12,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from components.dataset.records import IMAGE
 from components.errors import ServingError
-from components.serving import signatures, warm_up
+from components.serving import interface, warm_up
 from components.serving.check import checks
 from components.serving.check.options import ServingOptions
 from components.storage import tfrecords
@@ -162,36 +162,36 @@ def others(moved: int = 0, cut: int = 0) -> dict:
         encode = lambda ids: tf.io.encode_png((ids + moved) % CLASSES)  # noqa: E731
         decoded = lambda mask: encode(tf.io.decode_png(mask, channels=1))  # noqa: E731
         shorter = lambda mask: tf.io.encode_png(tf.io.decode_png(mask, 1)[cut:])  # noqa: E731
-        masks = answer[signatures.MASK_BYTES]
+        masks = answer[interface.MASK_BYTES]
         return [
             mapped(lambda mask, f=f: tf.cond(mask == "", lambda: "", lambda: f(mask)), masks)
             for f in (decoded, shorter)
-        ] + [answer[signatures.ERROR]]
+        ] + [answer[interface.ERROR]]
 
     def with_maps(image_bytes):
-        names = signatures.MASK_BYTES, signatures.CONFIDENCE_BYTES, signatures.ERROR
+        names = interface.MASK_BYTES, interface.CONFIDENCE_BYTES, interface.ERROR
         return dict(zip(names, of_files(image_bytes), strict=True))
 
     def of_records(examples):
         spec = {IMAGE: tf.io.FixedLenFeature([], tf.string)}
         masks, _, errors = of_files(tf.io.parse_example(examples, spec)[IMAGE])
-        return {signatures.MASK_BYTES: masks, signatures.ERROR: errors}
+        return {interface.MASK_BYTES: masks, interface.ERROR: errors}
 
     def ids(pixels):
         return (pixels[..., 0] % CLASSES + moved) % CLASSES
 
     def of_pixels(pixels):
-        return {signatures.PREDICTIONS: tf.cast(ids(pixels), tf.int64)}
+        return {interface.PREDICTIONS: tf.cast(ids(pixels), tf.int64)}
 
     def scores(pixels):
-        return {signatures.LOGITS: tf.one_hot(ids(pixels), CLASSES)}
+        return {interface.LOGITS: tf.one_hot(ids(pixels), CLASSES)}
 
-    pixels = tf.TensorSpec([None, None, None, 3], tf.uint8, name=signatures.IMAGE_TENSOR)
+    pixels = tf.TensorSpec([None, None, None, 3], tf.uint8, name=interface.IMAGE_TENSOR)
     functions = {
-        signatures.MASKS_AND_CONFIDENCE: (with_maps, FILES),
-        signatures.FROM_EXAMPLES: (of_records, EXAMPLES),
-        signatures.FROM_TENSORS: (of_pixels, pixels),
-        signatures.LOGITS_FROM_TENSORS: (scores, pixels),
+        interface.MASKS_AND_CONFIDENCE: (with_maps, FILES),
+        interface.FROM_EXAMPLES: (of_records, EXAMPLES),
+        interface.FROM_TENSORS: (of_pixels, pixels),
+        interface.LOGITS_FROM_TENSORS: (scores, pixels),
     }
     return {n: tf.function(function, [spec]) for n, (function, spec) in functions.items()}
 
@@ -214,8 +214,8 @@ def test_signatures_that_agree_serve(lossless, tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        *(signatures.MASKS_AND_CONFIDENCE, signatures.FROM_EXAMPLES),
-        *(signatures.FROM_TENSORS, signatures.LOGITS_FROM_TENSORS),
+        *(interface.MASKS_AND_CONFIDENCE, interface.FROM_EXAMPLES),
+        *(interface.FROM_TENSORS, interface.LOGITS_FROM_TENSORS),
     ],
 )
 def test_a_signature_that_sees_other_classes_is_named(name, lossless, tmp_path):
@@ -237,7 +237,7 @@ def test_an_input_that_the_check_does_not_know_is_said(examples, tmp_path):
 
 def test_a_signature_that_is_missing_is_said(examples, tmp_path):
     model = Right()
-    tf.saved_model.save(model, str(tmp_path), {signatures.SERVING: model.serve})
+    tf.saved_model.save(model, str(tmp_path), {interface.SERVING: model.serve})
     with pytest.raises(ServingError, match=r"expected the signatures .*; got serving_default; to"):
         check(str(tmp_path), examples)
 
@@ -252,7 +252,7 @@ def test_pixels_of_an_ignored_class_are_not_compared():
     label, mask = np.array([[0, 1], [2, 0]]), np.array([[2, 1], [1, 0]], np.uint8)
     judged = np.zeros((1, 9), np.int64)
     judged[0, [4, 7]] = 1
-    evaluated = {signatures.CONFUSION_MATRIX: judged}
+    evaluated = {interface.CONFUSION_MATRIX: judged}
     checks._check_parity(evaluated, [label], [mask], 3, ignore_label=0)
     with pytest.raises(ServingError, match="classes that the evaluation has judged"):
         checks._check_parity(evaluated, [label], [mask], 3, ignore_label=255)
