@@ -31,7 +31,7 @@ CHANGED = {
         "components.report", "components.trainer", "components.dataset.sample.rendering"
     ],
     # The Report knows the export's signatures, and these the network's variables.
-    "models/head.py": ["components.report", "components.trainer", "models"],
+    "models/head.py": ["components.trainer", "models"],
     # How weights are found and fetched is reworded without training again.
     "components/initial_weights/find.py": [],
     "components/storage/downloads.py": [],
