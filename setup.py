@@ -12,6 +12,7 @@ setup(
         "absl-py>=1.4",
         "annotated-types>=0.6",
         "apache-beam>=2.61,<3",
+        "boto3>=1.26,<2",
         "cryptography>=43",
         "cyclonedx-python-lib>=11.12,<12",
         "google-crc32c>=1.1",
