@@ -6,7 +6,7 @@ from absl import logging
 from tfx.utils import path_utils
 
 from components import runtime, tfx
-from components.artifacts import DataReport
+from components.artifacts import DataReport, leave_empty
 from components.data_gate import report
 from components.serving import succession, versions
 from components.storage import paths
@@ -41,6 +41,8 @@ def Baseline(
         found = paths.join(folder, version) if version else None
     if found is None:
         logging.info("Nothing is served yet: there is no baseline")
+        for artifact in (model, data_report):
+            leave_empty(artifact, "Nothing is served yet.")
         return
     number = os.path.basename(found)
     paths.copy_tree(found, path_utils.serving_model_dir(model.uri))
@@ -49,4 +51,6 @@ def Baseline(
     behind_it = paths.join(found, versions.EXTRA, versions.DATA_REPORT)
     if paths.exists(behind_it):
         paths.copy_file(behind_it, paths.join(data_report.uri, report.FILE))
+    else:
+        leave_empty(data_report, "The served version was pushed without a report on its data.")
     logging.info("The baseline is version %s of %s, which is served now", number, name)

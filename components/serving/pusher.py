@@ -11,7 +11,7 @@ from tfx.components.util import model_utils
 from tfx.utils import path_utils
 
 from components import runtime, tfx
-from components.artifacts import DataReport, TFLiteModels
+from components.artifacts import DataReport, TFLiteModels, leave_empty
 from components.data_gate import report
 from components.evaluator.results import load_evaluation, load_thresholds
 from components.serving import batching, models_config, pushing, succession, versions, warm_up
@@ -61,6 +61,7 @@ def Pusher(
         and (tflite is None or tflite_results.TFLiteReport.read(tflite.uri).blessed)
     ):
         pushed_model.set_int_custom_property("pushed", 0)
+        leave_empty(pushed_model, "The model was not blessed.")
         return
     folder = paths.join(runtime.current().served, name)
     succession.require_not_taken_back(folder, made_from)

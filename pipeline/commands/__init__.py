@@ -13,7 +13,7 @@ from components import consoles
 from components.errors import exit_codes
 
 VERBS = (
-    *("run", "compile", "check", "serve", "ask", "predict", "parity", "observe"),
+    *("run", "compile", "check", "replay", "serve", "ask", "predict", "parity", "observe"),
     *("history", "rollback", "promote", "verify", "keys", "doctor", "tensorboard"),
 )
 

@@ -7,6 +7,7 @@ nothing is run.
 
 import argparse
 import json
+from collections.abc import Sequence
 
 from rich.console import Console
 
@@ -17,13 +18,27 @@ from pipeline.kubeflow import check
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of this verb."""
     parser.add_argument("file", help="what `python -m pipeline compile` has written")
+    add_parameters(parser)
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    """The parameters of a run, for every verb that takes them."""
     parser.add_argument(
         "--parameter",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="judge a run that is given this parameter of the pipeline; JSON or text, repeatable",
+        help="a parameter of the run, as the pipeline names it; JSON or text, repeatable",
     )
+
+
+def parameters(given: Sequence[str]) -> dict[str, object]:
+    """The values of `--parameter` by name.
+
+    Raises:
+        ConfigError: one is not NAME=VALUE.
+    """
+    return dict(map(_parameter, given))
 
 
 def main(arguments: argparse.Namespace, console: Console) -> None:
@@ -32,7 +47,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     Raises:
         ConfigError: with all faults of the file; or it cannot be read.
     """
-    given = dict(map(_parameter, arguments.parameter))
+    given = parameters(arguments.parameter)
     check.require_fit(check.read(arguments.file), arguments.file, given)
     console.print(
         f"{arguments.file} is fit for Kubeflow Pipelines: no fault by any of "

@@ -15,7 +15,7 @@ from pipeline.config import PipelineConfig
 from pipeline.door import Description
 from pipeline.environment import Environment
 from pipeline.graph import UNCACHED_WHERE_UNKNOWN, Inputs, create_pipeline
-from pipeline.kubeflow import check
+from pipeline.kubeflow import check, step
 
 
 def compile_pipeline(
@@ -94,8 +94,8 @@ def _print_next(
 def _complete(spec: dict[str, Any], environment: Environment) -> None:
     """Puts in what TFX's compiler has no argument for.
 
-    The pipeline root, the runtime of every container, its resources, and no cache for the steps
-    that look at something which the file does not know.
+    The pipeline root; of every container our entry point, its runtime and its resources; and no
+    cache for the steps that look at something which the file does not know.
     """
     spec["defaultPipelineRoot"] = environment.artifacts
     for name, task in spec["root"]["dag"]["tasks"].items():
@@ -104,6 +104,7 @@ def _complete(spec: dict[str, Any], environment: Environment) -> None:
     place = environment.runtime().model_dump_json()
     for label, executor in spec["deploymentSpec"]["executors"].items():
         container = executor["container"]
+        container["command"] = ["python", "-m", step.MODULE]
         container["env"] = [{"name": runtime.VARIABLE, "value": place}]
         asked = environment.resources_of(label.removesuffix("_executor"))
         resources: dict[str, Any] = {}

@@ -1,0 +1,95 @@
+"""What the platform document gives a step, from folders and variables of this machine.
+
+See `kubernetes_platform/proto/kubernetes_executor_config.proto` of kubeflow/pipelines.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.errors import ConfigError
+from pipeline.kubeflow.check.compiled import Compiled, Task
+from pipeline.kubeflow.replay.request import Request
+
+_WITHOUT_EFFECT = {
+    *("nodeSelector", "nodeAffinity", "podAffinity", "tolerations", "podMetadata"),
+    *("imagePullSecret", "imagePullPolicy", "enabledSharedMemory", "securityContext"),
+}
+"""What places a pod, which a process has not."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a step finds beside its artifacts.
+
+    Attributes:
+        mounts: folders of this machine by the paths that the step sees them at.
+        empty: paths of volumes that are empty at its start.
+        claims: names of the claims of its volumes.
+        secrets: variables with their values.
+        seconds: its time limit; None for none.
+    """
+
+    mounts: Mapping[str, Path]
+    empty: tuple[str, ...]
+    claims: tuple[str, ...]
+    secrets: Mapping[str, str]
+    seconds: float | None
+
+
+def read(whole: Compiled, task: Task, request: Request) -> Place:
+    """What the platform document says of a task's container.
+
+    Raises:
+        ConfigError: it names a volume or a secret that the request does not give, or what a
+            replay does not know.
+    """
+    label = whole.components[task.component].message["executorLabel"]
+    executors = whole.platforms.get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    said = dict(executors.get(label, {}))
+    mounts, claims, secrets, faults = {}, [], {}, []
+    for mount in said.pop("pvcMount", ()):
+        claim = mount.get("constant") or _constant(mount.get("pvcNameParameter", {}))
+        if claim not in request.claims:
+            faults.append(
+                f"expected a folder for the claim {claim} of {task.name}; got none; to fix, give "
+                f"--volume {claim}=FOLDER"
+            )
+            continue
+        claims.append(claim)
+        mounts[mount["mountPath"]] = request.claims[claim] / mount.get("subPath", "")
+    for secret in said.pop("secretAsEnv", ()):
+        name = secret.get("secretName") or _constant(secret.get("secretNameParameter", {}))
+        for pair in secret.get("keyToEnv", ()):
+            key, variable = pair["secretKey"], pair["envVar"]
+            if (name, key) in request.secrets:
+                secrets[variable] = request.secrets[name, key]
+            elif not secret.get("optional"):
+                faults.append(
+                    f"expected the key {key} of the secret {name} for {task.name}; got none; to "
+                    f"fix, give --secret {name}/{key}=VARIABLE, the variable that holds it"
+                )
+    for secret in said.pop("secretAsVolume", ()):
+        name = secret.get("secretName") or _constant(secret.get("secretNameParameter", {}))
+        if name in request.claims:
+            mounts[secret["mountPath"]] = request.claims[name]
+        elif not secret.get("optional"):
+            faults.append(
+                f"expected a folder for the secret {name} of {task.name}; got none; to fix, give "
+                f"--volume {name}=FOLDER"
+            )
+    empty = tuple(mount["mountPath"] for mount in said.pop("emptyDirMounts", ()))
+    seconds = float(said.pop("activeDeadlineSeconds", 0)) or None
+    if unknown := sorted(set(said) - _WITHOUT_EFFECT):
+        faults.append(
+            f"expected settings of {task.name} that a replay knows; got {', '.join(unknown)}; to "
+            "fix, run the file on a cluster"
+        )
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return Place(mounts=mounts, empty=empty, claims=tuple(claims), secrets=secrets, seconds=seconds)
+
+
+def _constant(source: Mapping[str, Any]) -> str:
+    return str(source.get("runtimeValue", {}).get("constant", ""))

@@ -1,0 +1,157 @@
+"""Runs the executor of a step on what the launcher has brought."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+
+import yaml
+from absl import logging
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+from tfx.dsl.components.base import base_beam_executor, base_executor
+from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
+from tfx.types.artifact import Artifact
+from tfx.utils import import_utils
+
+from components import artifacts
+from components.errors import ConfigError
+from components.storage import paths
+from pipeline.kubeflow.step import places
+
+Artifacts = Mapping[str, Sequence[Artifact]]
+
+_LOGS = "executor-logs"
+"""What the launcher writes itself, and lists among the outputs."""
+
+_OWN_TYPES = {
+    found.TYPE_NAME: f"{artifacts.__name__}.{name}"
+    for name, found in vars(artifacts).items()
+    if isinstance(found, type) and issubclass(found, Artifact) and found is not Artifact
+}
+
+
+def run(invocation: str, inputs_spec: str, executor: str) -> None:
+    """Runs one step and writes the output file that the launcher reads.
+
+    Args:
+        invocation: Kubeflow's ExecutorInput as JSON: parameters, artifacts by their addresses in
+            the store, and where the output file belongs.
+        inputs_spec: the ComponentInputsSpec as JSON, for the types of the parameters.
+        executor: path of the class.
+
+    Raises:
+        ConfigError: it is no such JSON, an artifact is in a store that the launcher does not know,
+            or has not been brought.
+        RuntimeError: the step has left an output empty.
+        PipelineError: what the step itself raises.
+    """
+    given = _parsed(invocation, pipeline_spec_pb2.ExecutorInput(), "ExecutorInput")
+    spec = _parsed(inputs_spec, pipeline_spec_pb2.ComponentInputsSpec(), "ComponentInputsSpec")
+    given.outputs.artifacts.pop(_LOGS, None)
+    for lists in (given.inputs.artifacts, given.outputs.artifacts):
+        for found in lists.values():
+            for artifact in found.artifacts:
+                _name_class(artifact.type)
+    names: dict[int, str] = {}
+    inputs = utils.parse_raw_artifact_dict(given.inputs.artifacts, names)
+    outputs = utils.parse_raw_artifact_dict(given.outputs.artifacts, names)
+    properties = utils.parse_execution_properties(given.inputs.parameter_values, {}, spec)
+    uris = [artifact.uri for _, artifact in _all(inputs, outputs)]
+    _bring(inputs)
+    for _, artifact in _all(outputs):
+        artifact.uri = places.local(artifact.uri)
+        # Executors find their folders made, as the local runner makes them.
+        os.makedirs(artifact.uri, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="step-") as folder:
+        _executor(executor, folder).Do(inputs, outputs, properties)
+    _require_given(outputs)
+    _write_output(given.outputs.output_file, outputs, uris, names)
+
+
+def _parsed(text: str, message, name: str):
+    try:
+        # Newer launchers may say more.
+        return json_format.Parse(text, message, ignore_unknown_fields=True)
+    except json_format.ParseError as error:
+        raise ConfigError(
+            f"expected Kubeflow's {name} as JSON; got {str(error).splitlines()[0]}; to fix, start "
+            "the step as the compiled file does"
+        ) from error
+
+
+def _name_class(kind: pipeline_spec_pb2.ArtifactTypeSchema) -> None:
+    """Gives a type of ours the path of its class, by which TFX finds it; its own it knows.
+
+    Raises:
+        ConfigError: it has no title.
+    """
+    schema = yaml.safe_load(kind.instance_schema or "{}")
+    title = kind.schema_title or schema.get("title")
+    if not title:
+        raise ConfigError(
+            "expected a title in the type of every artifact; got none; to fix, compile the file "
+            "anew"
+        )
+    if title in _OWN_TYPES:
+        kind.schema_title = _OWN_TYPES[title]
+
+
+def _all(*tables: Artifacts) -> Iterator[tuple[str, Artifact]]:
+    """Every artifact of tables, with what it is to the step."""
+    for table in tables:
+        for key, found in table.items():
+            for artifact in found:
+                yield key, artifact
+
+
+def _bring(inputs: Artifacts) -> None:
+    """Gives the inputs the paths that the launcher has brought them to."""
+    missing = []
+    for key, artifact in _all(inputs):
+        uri, artifact.uri = artifact.uri, places.local(artifact.uri)
+        if not os.path.exists(artifact.uri):
+            missing.append(f"{key} ({uri})")
+    if missing:
+        raise ConfigError(
+            "expected every input of the step where Kubeflow's launcher puts it; got nothing of "
+            f"{', '.join(missing)}; to fix, see whether they are still in the store, and run the "
+            "steps that make them again, without cache"
+        )
+
+
+def _executor(path: str, folder: str) -> base_executor.BaseExecutor:
+    """The executor, which may write below a folder."""
+    found = import_utils.import_class_by_path(path)
+    is_on_beam = issubclass(found, base_beam_executor.BaseBeamExecutor)
+    base = base_beam_executor.BaseBeamExecutor if is_on_beam else base_executor.BaseExecutor
+    return found(base.Context(tmp_dir=folder, unique_id="step"))
+
+
+def _require_given(outputs: Artifacts) -> None:
+    """Refuses what would be lost: stores keep no empty folders, and Kubeflow only warns of it."""
+    empty = [
+        key
+        for key, artifact in _all(outputs)
+        if os.path.isdir(artifact.uri) and not paths.walk_files(artifact.uri)
+    ]
+    if empty:
+        raise RuntimeError(
+            f"expected files in every output of the step; got none in {', '.join(empty)}; to fix, "
+            f"let the component say so by {artifacts.__name__}.leave_empty"
+        )
+
+
+def _write_output(file: str, outputs: Artifacts, uris: list[str], names: dict[int, str]) -> None:
+    """Writes what the launcher merges into its record of the outputs."""
+    written = pipeline_spec_pb2.ExecutorOutput()
+    local = {places.local(uri): uri for uri in uris}
+    for key, artifact in _all(outputs):
+        artifact.uri = local[artifact.uri]
+        properties = artifact.mlmd_artifact
+        for value in (*properties.properties.values(), *properties.custom_properties.values()):
+            if value.HasField("string_value"):
+                value.string_value = places.addressed(value.string_value, uris)
+        written.artifacts[key].artifacts.append(utils.to_runtime_artifact(artifact, names))
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    paths.write_text(file, json_format.MessageToJson(written))
+    logging.info("The outputs are described in %s", file)
