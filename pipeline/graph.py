@@ -4,9 +4,7 @@ What a run computes comes from `PipelineConfig` and is part of the steps' cache 
 reaches them by `components.runtime` and is not.
 """
 
-import hashlib
 import json
-from dataclasses import dataclass
 
 import schemas
 from components import tfx
@@ -18,93 +16,22 @@ from components.fingerprint import source_fingerprint
 from components.initial_weights.component import InitialWeights
 from components.report.component import Report
 from components.schema_gen.component import ImportSchemaGen
-from components.serving.baseline import NEWEST, Baseline
+from components.serving.baseline import Baseline
 from components.serving.check.component import ServingCheck
 from components.serving.pusher import Pusher
+from components.sources import Sources
 from components.statistics_gen import StatisticsGen
 from components.tflite.component import TFLite
 from components.transform.component import Transform
 from components.tuner.component import Tuner
 from pipeline.config import PipelineConfig
+from pipeline.inputs import Inputs
 
 TRAIN, VAL = "train", "val"
 
-UNCACHED_WHERE_UNKNOWN = ("Baseline", "InitialWeights", "ImportExampleGen")
+UNCACHED_WHERE_UNKNOWN = ("Sources",)
 """Steps that look at something outside the pipeline. A runner that sees it puts what it saw into
 their cache keys, see `Inputs`; one that does not must run them anew every time."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """What a run builds on, as the runner has found it."""
-
-    dataset: schemas.Dataset
-    schema: str
-    """`schema.pbtxt` of the data set."""
-
-    records: str
-    """Folder of the TFRecords, or of `span-1/`, `span-2/`, … of them."""
-
-    records_digest: str = ""
-    """Of the records; empty where the runner does not see them."""
-
-    weights_digest: str = ""
-    """Of the initial weights; empty likewise, and where there are none."""
-
-    def made_from(self, config: PipelineConfig) -> str:
-        """A hash of all that decides the weights of the candidate, see `serving.versions`."""
-        parts = [
-            schemas.to_json(self.dataset),
-            config.data.model_dump_json(),
-            config.model.model_dump_json(),
-            config.training.model_dump_json(),
-            config.initial_weights.scope,
-            self.weights_digest,
-            self.records_digest,
-            *map(source_fingerprint, ("components.transform", "components.trainer")),
-        ]
-        if config.tuner.trials:
-            parts += [config.tuner.model_dump_json(), source_fingerprint("components.tuner")]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-    def origin(self, config: PipelineConfig) -> str:
-        """What `made_from` is a hash of, and the code that judged, for the attestation; JSON.
-
-        Nothing else: as a parameter of the Pusher it is part of its cache key.
-        """
-        parts = ("data", "model", "training", *(["tuner"] if config.tuner.trials else []))
-        judged = ("evaluator", "serving.check", "serving.server", "serving.pusher")
-        made = ("transform", "trainer", *(["tuner"] if config.tuner.trials else []))
-        materials = [
-            _sha256_of("schema.pbtxt", self.schema),
-            _sha256_of("dataset.json", schemas.to_json(self.dataset)),
-        ]
-        seen = {"files of the records": self.records_digest, "initial weights": self.weights_digest}
-        materials += [
-            {"name": name, "digest": {"deeplabState": digest}}
-            for name, digest in seen.items()
-            if digest
-        ]
-        return json.dumps(
-            {
-                "dataset": self.dataset.name,
-                "configuration": {
-                    **{part: getattr(config, part).model_dump(mode="json") for part in parts},
-                    "initial_weights": {"scope": config.initial_weights.scope},
-                },
-                "source_fingerprints": {
-                    f"components.{part}": source_fingerprint(f"components.{part}")
-                    for part in (*made, *judged)
-                },
-                "materials": materials,
-            },
-            sort_keys=True,
-        )
-
-
-def _sha256_of(name: str, text: str) -> dict:
-    """A text, as in-toto describes what something was made of."""
-    return {"name": name, "digest": {"sha256": hashlib.sha256(text.encode()).hexdigest()}}
 
 
 def create_pipeline(
@@ -112,7 +39,7 @@ def create_pipeline(
     inputs: Inputs,
     *,
     pipeline_root: str,
-    baseline: str = NEWEST,
+    baseline: str | None = None,
     metadata_connection=None,
     enable_cache: bool = True,
 ) -> tfx.dsl.Pipeline:
@@ -122,35 +49,45 @@ def create_pipeline(
         config: what is computed.
         inputs: what it builds on.
         pipeline_root: below it lie the artifacts of every step.
-        baseline: number of the version to measure up to, empty for none, `NEWEST` where the runner
-            does not see what is served.
+        baseline: see `Inputs.seen`.
         metadata_connection: of ML Metadata; None where the orchestrator has its own.
         enable_cache: whether finished steps are reused.
     """
     dataset = inputs.dataset
     description = schemas.to_json(dataset)
-    made_from = inputs.made_from(config)
+    patterns = json.dumps({TRAIN: config.data.train_pattern, VAL: config.data.val_pattern})
+    weights = config.initial_weights.model_dump_json()
+    looked = Sources(
+        folder=inputs.records,
+        patterns=patterns,
+        window=config.data.span_window,
+        weights=weights,
+        name=config.name,
+        recipe=inputs.recipe(config),
+        seen=inputs.seen(baseline),
+        source_fingerprint=source_fingerprint("components.sources"),
+    )
+    found = {key: channel.future()[0].value for key, channel in looked.outputs.items()}
     served = Baseline(
         name=config.name,
-        version=baseline,
-        made_from=made_from,
+        version=found["baseline"],
         source_fingerprint=source_fingerprint("components.serving.baseline"),
     )
     initial_weights = InitialWeights(
-        options=config.initial_weights.model_dump_json(),
+        options=weights,
         network=json.dumps(config.model.arguments(dataset.num_classes, config.data.canvas_size)),
         class_names=json.dumps(dataset.class_names),
         tuned_batch_norm=config.training.tuned_batch_norm,
         name=config.name,
-        digest=inputs.weights_digest,
+        digest=found["weights_state"],
         # Not of what downloads and unpacks: the same file gives the same weights.
         source_fingerprint=source_fingerprint("models"),
     )
     example_gen = ImportExampleGen(
         folder=inputs.records,
-        patterns=json.dumps({TRAIN: config.data.train_pattern, VAL: config.data.val_pattern}),
+        patterns=patterns,
         window=config.data.span_window,
-        digest=inputs.records_digest,
+        digest=found["records_state"],
         source_fingerprint=source_fingerprint("components.example_gen"),
     )
     # Weights that do not fit fail before the data steps, which take longer.
@@ -159,6 +96,8 @@ def create_pipeline(
     schema_gen = ImportSchemaGen(
         text=inputs.schema, source_fingerprint=source_fingerprint("components.schema_gen")
     )
+    # What is wrong with the run is found before anything is made.
+    schema_gen.add_upstream_node(looked)
     schema = schema_gen.outputs["schema"]
     statistics_gen = StatisticsGen(examples=examples, schema=schema)
     example_validator = tfx.components.ExampleValidator(
@@ -254,7 +193,9 @@ def create_pipeline(
         data_report=drift_gate.outputs["judged_report"],
         name=config.name,
         pipeline=config.pipeline_name,
-        made_from=made_from,
+        made_from=found["made_from"],
+        records_state=found["records_state"],
+        weights_state=found["weights_state"],
         origin=inputs.origin(config),
         options=config.push.model_dump_json(),
         source_fingerprint=source_fingerprint("components.serving.pusher"),
@@ -264,6 +205,7 @@ def create_pipeline(
         pipeline_name=config.pipeline_name,
         pipeline_root=pipeline_root,
         components=[
+            looked,
             served,
             initial_weights,
             example_gen,

@@ -16,7 +16,8 @@ from pipeline import doctor, plan, summary
 from pipeline.config import PipelineConfig
 from pipeline.door import Description
 from pipeline.environment import Environment
-from pipeline.graph import Inputs, create_pipeline
+from pipeline.graph import create_pipeline
+from pipeline.inputs import Inputs
 
 
 def run(

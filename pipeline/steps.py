@@ -9,6 +9,7 @@ ON_BEAM = (
 """Steps that run on Beam."""
 
 ALL = (
+    "Sources",
     "Baseline",
     "InitialWeights",
     "ImportExampleGen",

@@ -6,6 +6,7 @@ that what is wrong with a folder of records is said before anything slow is impo
 
 import contextlib
 import dataclasses
+import fnmatch
 import glob
 import json
 import os
@@ -17,7 +18,7 @@ from google.protobuf.message import DecodeError
 from components import texts
 from components.dataset.example import Example
 from components.errors import DataError
-from components.storage import tfrecords
+from components.storage import paths, tfrecords
 from components.storage.folders import MANIFEST, unfinished
 
 IMAGE = "image/encoded"
@@ -106,7 +107,10 @@ def is_current(folder: Path, source: str) -> bool:
 
 
 def record_files(folder: str | Path, pattern: str) -> list[str]:
-    """The files in `folder` that match `pattern`, sorted."""
+    """The files in `folder`, here or in a bucket, that match `pattern`, sorted."""
+    if paths.is_remote(str(folder)):
+        names = fnmatch.filter(paths.list_folder(str(folder)), pattern)
+        return [paths.join(str(folder), name) for name in names]
     return sorted(
         path
         for path in glob.glob(os.path.join(glob.escape(str(folder)), pattern))

@@ -7,8 +7,7 @@ data is said at once.
 import dataclasses
 import hashlib
 import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from absl import logging
@@ -121,14 +120,37 @@ def find_records(
     return RecordsSource(folder=target, write=write, digest=digest)
 
 
-def _digest(holding: list[Path], patterns: dict[str, str]) -> str:
+def state(folder: str, patterns: Mapping[str, str], window: int) -> str:
+    """What tells the records in a folder from others, for where they are used as they lie.
+
+    Args:
+        folder: of TFRecords, or of spans of them; here or in a bucket.
+        patterns: file patterns by split.
+        window: of spans, the newest so many are used; 0 means all.
+
+    Raises:
+        DataError: a pattern matches nothing, or a folder beside the spans could be taken for one.
+    """
+    holding = list(find_spans(folder, window).values()) or [folder]
+    for each in holding:
+        for split, pattern in patterns.items():
+            if not records.record_files(each, pattern):
+                raise DataError(
+                    f"expected TFRecord files of the {split} split matching {pattern} in {each}; "
+                    "got none; to fix, put them there, or check the folder and the patterns under "
+                    "data"
+                )
+    return _digest(holding, patterns)
+
+
+def _digest(holding: Sequence[str | Path], patterns: Mapping[str, str]) -> str:
     """A hash of the name, size and time of every file that the patterns match in some folders."""
     digest = hashlib.sha256()
     for folder in holding:
         for split in SPLITS:
             for path in records.record_files(folder, patterns[split]):
-                status = os.stat(path)
-                digest.update(f"{split} {path} {status.st_size} {status.st_mtime_ns}\n".encode())
+                size, time = paths.size_and_time(path)
+                digest.update(f"{split} {path} {size} {time}\n".encode())
     return digest.hexdigest()[:12]
 
 

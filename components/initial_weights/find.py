@@ -103,6 +103,33 @@ def digest(found: Found | None) -> str:
     return found.identity or _hash_of_states(found.files())
 
 
+def state(options: InitialWeightsOptions, *, served: str, name: str) -> str:
+    """What tells weights from others, without fetching them: for where they are used elsewhere.
+
+    An address stands for what lies there: files there are known by `sha256`, or do not change.
+
+    Args:
+        options: See there.
+        served: See `find`.
+        name: See `find`.
+
+    Returns:
+        Hexadecimal digits; empty where the options name no source.
+
+    Raises:
+        ConfigError: There are none, or no one checkpoint.
+    """
+    path = OFFICIAL_CHECKPOINTS.get(options.source, options.source)
+    if path is not None and path.startswith(_ADDRESS):
+        return _hash(f"{path} {options.sha256}", 16)
+    if path is not None and paths.is_remote(path) and not exported.is_exported(path):
+        try:
+            return _hash_of_states(_remote_files(path)[0])
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"initial_weights.source: {error}") from error
+    return digest(find(options, served=served, name=name))
+
+
 def _find(options: InitialWeightsOptions, cache: Path) -> str:
     """The path of what is no served model."""
     path = OFFICIAL_CHECKPOINTS.get(options.source, options.source)
@@ -163,15 +190,9 @@ def _fetched(path: str, max_bytes: int, cache: Path) -> str:
 
     The folder of an exported model, which is read where it is, stays what it is.
     """
-    if path.endswith((*_ARCHIVE, _KERAS)):
-        if not paths.exists(path):
-            raise _nothing_at(path)
-        files, name = [path], os.path.basename(path)
-    elif exported.is_exported(path):
+    if exported.is_exported(path):
         return path
-    else:
-        prefix = _prefix_at(path)
-        files, name = _files_of(prefix), os.path.basename(prefix)
+    files, name = _remote_files(path)
     total = sum(paths.size_and_time(file)[0] for file in files)
     if total > max_bytes:
         raise ValueError(
@@ -189,6 +210,16 @@ def _fetched(path: str, max_bytes: int, cache: Path) -> str:
                 paths.copy_file(file, os.fspath(part / os.path.basename(file)))
             os.replace(part, folder)
     return os.fspath(folder / name)
+
+
+def _remote_files(path: str) -> tuple[list[str], str]:
+    """The files of a checkpoint, archive or `.weights.h5` in a store, and what it is called."""
+    if not path.endswith((*_ARCHIVE, _KERAS)):
+        prefix = _prefix_at(path)
+        return _files_of(prefix), os.path.basename(prefix)
+    if not paths.exists(path):
+        raise _nothing_at(path)
+    return [path], os.path.basename(path)
 
 
 def _unpacked(archive: Path, max_bytes: int, cache: Path, is_download: bool) -> str:

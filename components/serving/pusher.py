@@ -36,6 +36,8 @@ def Pusher(
     name: tfx.dsl.components.Parameter[str],
     pipeline: tfx.dsl.components.Parameter[str],
     made_from: tfx.dsl.components.Parameter[str],
+    records_state: tfx.dsl.components.Parameter[str],
+    weights_state: tfx.dsl.components.Parameter[str],
     origin: tfx.dsl.components.Parameter[str],
     options: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
@@ -43,7 +45,8 @@ def Pusher(
 ):
     """Pushes to `<served>/<name>/<version>/`, with what it is warmed up with and was made from.
 
-    `origin` is JSON, what `made_from` is a hash of, see `pipeline.graph.Inputs.origin`.
+    `made_from` and the two states are of `components.sources`, `origin` is JSON, see
+    `pipeline.graph.Inputs.origin`.
 
     TFX's own Pusher adds nothing to a version, and takes the destination as a parameter. The
     properties of the artifact are those that TFX's gives: `pushed`, `pushed_destination`,
@@ -96,7 +99,11 @@ def Pusher(
                 provenance,
                 configuration=known["configuration"] | {"push": wanted.model_dump(mode="json")},
                 fingerprints=known["source_fingerprints"],
-                materials=[*known["materials"], *map(_material, data.sources)],
+                materials=[
+                    *known["materials"],
+                    *_states(records_state, weights_state),
+                    *map(_material, data.sources),
+                ],
                 verdict=verdict,
             ),
             data={
@@ -138,6 +145,16 @@ def _numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
     return {
         name: value if math.isfinite(value) else None for name, value in sorted(metrics.items())
     }
+
+
+def _states(records: str, weights: str) -> list[dict[str, Any]]:
+    """What was looked at, as in-toto describes what something was made of."""
+    found = {"files of the records": records, "initial weights": weights}
+    return [
+        {"name": name, "digest": {"deeplabState": digest}}
+        for name, digest in found.items()
+        if digest
+    ]
 
 
 def _material(source: report.Source) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from pipeline import plan
 from pipeline.config import PipelineConfig
 from pipeline.door import Description
 from pipeline.environment import Environment
-from pipeline.graph import UNCACHED_WHERE_UNKNOWN, Inputs, create_pipeline
+from pipeline.graph import UNCACHED_WHERE_UNKNOWN, create_pipeline
+from pipeline.inputs import Inputs
 from pipeline.kubeflow import check, step
 
 
@@ -98,9 +99,15 @@ def _complete(spec: dict[str, Any], environment: Environment) -> None:
     cache for the steps that look at something which the file does not know.
     """
     spec["defaultPipelineRoot"] = environment.artifacts
-    for name, task in spec["root"]["dag"]["tasks"].items():
+    tasks = spec["root"]["dag"]["tasks"]
+    for name, task in tasks.items():
         if name in UNCACHED_WHERE_UNKNOWN:
             task["cachingOptions"] = {}
+        for source in task["inputs"].get("parameters", {}).values():
+            if "taskOutputParameter" in source:
+                # TFX's compiler adds an ending here that the tasks' names do not have.
+                producer = source["taskOutputParameter"]
+                producer["producerTask"] = producer["producerTask"].removesuffix("_task")
     place = environment.runtime().model_dump_json()
     for label, executor in spec["deploymentSpec"]["executors"].items():
         container = executor["container"]

@@ -8,7 +8,7 @@ from components.runtime import Signing
 from components.storage import paths
 from pipeline import environment, recipes, steps
 from pipeline.environment import Beam, Environment, Resources
-from pipeline.graph import Inputs
+from pipeline.inputs import Inputs
 
 BELOW_ROOT = ("artifacts", "served", "training_states", "records")
 PATHS = ("root", *BELOW_ROOT)

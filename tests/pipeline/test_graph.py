@@ -8,7 +8,8 @@ from components.serving.push_options import PushOptions
 from components.tflite.options import TFLiteOptions
 from components.tuner.options import TunerOptions
 from pipeline import recipes, steps
-from pipeline.graph import Inputs, create_pipeline
+from pipeline.graph import create_pipeline
+from pipeline.inputs import Inputs
 
 DATASET = "sample"
 PHONES = TFLiteOptions(kinds=("float32", "int8"))

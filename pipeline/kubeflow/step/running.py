@@ -11,6 +11,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
 from tfx.types.artifact import Artifact
+from tfx.types.value_artifact import ValueArtifact
 from tfx.utils import import_utils
 
 from components import artifacts
@@ -60,8 +61,9 @@ def run(invocation: str, inputs_spec: str, executor: str) -> None:
     _bring(inputs)
     for _, artifact in _all(outputs):
         artifact.uri = places.local(artifact.uri)
-        # Executors find their folders made, as the local runner makes them.
-        os.makedirs(artifact.uri, exist_ok=True)
+        # Executors find their folders made, as the local runner makes them; a value is a file.
+        is_value = isinstance(artifact, ValueArtifact)
+        os.makedirs(os.path.dirname(artifact.uri) if is_value else artifact.uri, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="step-") as folder:
         _executor(executor, folder).Do(inputs, outputs, properties)
     _require_given(outputs)
@@ -152,6 +154,10 @@ def _write_output(file: str, outputs: Artifacts, uris: list[str], names: dict[in
             if value.HasField("string_value"):
                 value.string_value = places.addressed(value.string_value, uris)
         written.artifacts[key].artifacts.append(utils.to_runtime_artifact(artifact, names))
+        if isinstance(artifact, ValueArtifact):
+            # TFX's compiler makes a parameter of each, which later steps take.
+            value = paths.read_text(places.local(artifact.uri))
+            written.parameter_values[key].string_value = value
     os.makedirs(os.path.dirname(file), exist_ok=True)
     paths.write_text(file, json_format.MessageToJson(written))
     logging.info("The outputs are described in %s", file)

@@ -21,7 +21,7 @@ from components.serving.signing import attestation, keys, signer, verification
 from components.serving.signing.files import ATTESTATION_FILE, BILL_FILE
 from components.storage import paths
 from pipeline import recipes
-from pipeline.graph import Inputs
+from pipeline.inputs import Inputs
 
 pytestmark = pytest.mark.slow
 types = tfx.types.standard_artifacts
