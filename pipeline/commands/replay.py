@@ -13,8 +13,6 @@ from rich.console import Console
 
 from components.errors import ConfigError, PipelineError
 from pipeline.commands.check import add_parameters, parameters
-from pipeline.kubeflow.replay import walking
-from pipeline.kubeflow.replay.request import Request
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +50,10 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         ConfigError: the file is not fit, or a replay lacks something.
         PipelineError: a step failed; with its exit code.
     """
+    # Imported here: Kubeflow's package takes seconds.
+    from pipeline.kubeflow.replay import walking
+    from pipeline.kubeflow.replay.request import Request
+
     request = Request(
         file=arguments.file,
         parameters=parameters(arguments.parameter),

@@ -48,7 +48,7 @@ def check_refused(checkout, arguments: list[str], code: int, *messages: str, run
         (["--set", "model.aspp_depth=0"], "expected model.aspp_depth to be a whole number"),
         (["--set", "training.class_weights=[1, 2]"], "with 7 numbers, one for each class"),
         (["--set", "data.crop_size=65"], "use data.canvas_size"),
-        (["--to-node", "Tranform"], "expected --to-node to be a step, one of Baseline"),
+        (["--to-node", "Tranform"], "expected --to-node to be a step, one of Sources"),
         (["--from-node", "Trainer", "--to-node", "DataGate"], "the second comes before the first"),
         (["--from-node", "Tuner"], "expected tuner.trials of at least 1 with the step Tuner"),
         (["--to-node", "Tuner"], "expected tuner.trials of at least 1 with the step Tuner"),

@@ -66,7 +66,7 @@ def test_optional_steps_change_no_others_but_those_they_feed(compiled, checkout,
     plain = yaml.safe_load(compiled)["root"]["dag"]["tasks"]
     assert set(changed) - set(plain) == set(steps.OPTIONAL)
     # What is pushed carries a hash of all that made it, and is compared with what is served by it.
-    made_from = {"Baseline", "Pusher"}
+    made_from = {"Sources", "Pusher"}
     fed = {name for name in plain if plain[name] != changed[name]} - made_from
     assert fed == {"Trainer", "Report"}
     assert "Tuner" in changed["Trainer"]["dependentTasks"]
@@ -94,7 +94,7 @@ def test_steps_that_look_outside_are_never_answered_from_the_cache(compiled):
     cached = {
         name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")
     }
-    assert NODES - cached == {"Baseline", "InitialWeights", "ImportExampleGen"}
+    assert NODES - cached == {"Sources"}
 
 
 def test_nothing_of_the_compiling_machine_is_in_the_file(compiled, checkout):

@@ -48,7 +48,7 @@ def test_a_search_changes_no_parameter_but_the_one_of_what_made_the_model(plain)
     assert set(searched) == set(plain) | {"Tuner"}
     changed = {name for name in plain if searched[name].parameters != plain[name].parameters}
     # The hash of all that made the model, by which it is compared with what is served.
-    assert changed == {"Baseline", "Pusher"}
+    assert changed == {"Sources", "Pusher"}
     inputs = [name for name in plain if searched[name].inputs != plain[name].inputs]
     assert inputs == ["Trainer"]
 

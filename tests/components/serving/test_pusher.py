@@ -104,6 +104,8 @@ def push(artifact, inputs, served, tmp_path):
                 name="deeplab",
                 pipeline="deeplab-sample",
                 made_from=made_from,
+                records_state="12ab",
+                weights_state="34cd",
                 origin=ORIGIN,
                 options=options.to_json(),
                 source_fingerprint="",
