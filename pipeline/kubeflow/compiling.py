@@ -17,7 +17,7 @@ from pipeline.door import Description
 from pipeline.environment import Environment
 from pipeline.graph import UNCACHED_WHERE_UNKNOWN, create_pipeline
 from pipeline.inputs import Inputs
-from pipeline.kubeflow import check, run_parameters, specs, step
+from pipeline.kubeflow import check, placing, run_parameters, specs, step
 from pipeline.kubeflow.run_parameters import Run
 
 
@@ -54,7 +54,7 @@ def compile_pipeline(
         plan.show(console, config, environment, pipeline)
         return
     spec = specs.compiled(config, inputs, environment.artifacts, environment.image)
-    _complete(spec, environment)
+    platform = _complete(spec, environment)
     _parametrize(
         spec,
         inputs,
@@ -66,7 +66,8 @@ def compile_pipeline(
             records=records,
         ),
     )
-    text = yaml.safe_dump(spec, sort_keys=True)
+    documents = [spec] if platform is None else [spec, platform]
+    text = yaml.safe_dump_all(documents, sort_keys=True)
     # The suffix decides the format: spec 2.1.0 is read from YAML only.
     target = output / f"{config.name}.yaml"
     check.require_fit(text.encode(), str(target))
@@ -93,11 +94,14 @@ def _print_next(
         console.print(line, highlight=False, markup=False)
 
 
-def _complete(spec: dict[str, Any], environment: Environment) -> None:
+def _complete(spec: dict[str, Any], environment: Environment) -> dict[str, Any] | None:
     """Puts in what TFX's compiler has no argument for.
 
-    The pipeline root; of every container our entry point, its runtime and its resources; and no
-    cache for the steps that look at something which the file does not know.
+    The pipeline root, our entry point, the runtime of every container, what the environment gives
+    it, and no cache for the steps that look at something which the file does not know.
+
+    Returns:
+        The platform document, if there is one.
     """
     spec["defaultPipelineRoot"] = environment.artifacts
     tasks = spec["root"]["dag"]["tasks"]
@@ -108,18 +112,9 @@ def _complete(spec: dict[str, Any], environment: Environment) -> None:
     for label, executor in spec["deploymentSpec"]["executors"].items():
         container = executor["container"]
         container["command"] = ["python", "-m", step.MODULE]
-        container["args"] += ["--node", label.removesuffix("_executor")]
+        container["args"] += ["--node", placing.step_of(label)]
         container["env"] = [{"name": runtime.VARIABLE, "value": place}]
-        asked = environment.resources_of(label.removesuffix("_executor"))
-        resources: dict[str, Any] = {}
-        if asked.cpu:
-            resources["cpuLimit"] = asked.cpu
-        if asked.memory_gb:
-            resources["memoryLimit"] = asked.memory_gb
-        if asked.gpus:
-            resources["accelerator"] = {"type": asked.gpu_type, "count": str(asked.gpus)}
-        if resources:
-            container["resources"] = resources
+    return placing.place(spec, environment)
 
 
 def _parametrize(spec: dict[str, Any], inputs: Inputs, run: Run) -> None:
