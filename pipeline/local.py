@@ -103,7 +103,7 @@ def run(
             "got others; to fix, see the last lines of the log, which name them"
         ) from error
     steps = metadata.latest_run(metadata.open_store(connection), config.pipeline_name, since=before)
-    summary.conclude(console, steps, environment, serving_dir)
+    summary.conclude(console, steps, environment.metadata, serving_dir)
 
 
 def _base_run(connection: mlmd.ConnectionConfig, pipeline: str) -> str | None:

@@ -62,13 +62,17 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         claims={name: _folder(name, path) for name, path in map(_volume, arguments.volume)},
         secrets=dict(map(_secret, arguments.secret)),
     )
-    ended, failure = walking.replay(request, console)
-    if failure is None:
-        return
-    (failed,) = (step.name for step in ended if step.state == "failed")
-    error = PipelineError(f"the step {failed}: {failure}; its log says why")
-    error.exit_code = failure.code
-    raise error
+    replayed = walking.replay(request, console)
+    if replayed.failure:
+        (failed,) = (step.name for step in replayed.ended if step.state == "failed")
+        error = PipelineError(f"the step {failed}: {replayed.failure}; its log says why")
+        error.exit_code = max(replayed.failure.code, 1)
+        raise error
+    if replayed.is_ours:
+        # Imported here: it takes TensorFlow.
+        from pipeline.kubeflow.replay import verdict
+
+        verdict.conclude(replayed, console)
 
 
 def _volume(text: str) -> tuple[str, str]:

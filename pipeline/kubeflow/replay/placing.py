@@ -10,11 +10,12 @@ from typing import Any
 
 from components.errors import ConfigError
 from pipeline.kubeflow.check.compiled import Compiled, Task
+from pipeline.kubeflow.replay import sandbox
 from pipeline.kubeflow.replay.request import Request
 
 _WITHOUT_EFFECT = {
     *("nodeSelector", "nodeAffinity", "podAffinity", "tolerations", "podMetadata"),
-    *("imagePullSecret", "imagePullPolicy", "enabledSharedMemory", "securityContext"),
+    *("imagePullSecret", "imagePullPolicy", "securityContext"),
 }
 """What places a pod, which a process has not."""
 
@@ -29,6 +30,7 @@ class Place:
         claims: names of the claims of its volumes.
         secrets: variables with their values.
         seconds: its time limit; None for none.
+        shared_memory: size of `/dev/shm`.
     """
 
     mounts: Mapping[str, Path]
@@ -36,6 +38,7 @@ class Place:
     claims: tuple[str, ...]
     secrets: Mapping[str, str]
     seconds: float | None
+    shared_memory: str
 
 
 def read(whole: Compiled, task: Task, request: Request) -> Place:
@@ -59,6 +62,7 @@ def read(whole: Compiled, task: Task, request: Request) -> Place:
             continue
         claims.append(claim)
         mounts[mount["mountPath"]] = request.claims[claim] / mount.get("subPath", "")
+        mounts[mount["mountPath"]].mkdir(parents=True, exist_ok=True)  # As the kubelet does.
     for secret in said.pop("secretAsEnv", ()):
         name = secret.get("secretName") or _constant(secret.get("secretNameParameter", {}))
         for pair in secret.get("keyToEnv", ()):
@@ -79,7 +83,12 @@ def read(whole: Compiled, task: Task, request: Request) -> Place:
                 f"expected a folder for the secret {name} of {task.name}; got none; to fix, give "
                 f"--volume {name}=FOLDER"
             )
-    empty = tuple(mount["mountPath"] for mount in said.pop("emptyDirMounts", ()))
+    empty = [
+        mount["mountPath"]
+        for kind in ("emptyDirMounts", "genericEphemeralVolume")
+        for mount in said.pop(kind, ())
+    ]
+    shared = said.pop("enabledSharedMemory", {})
     seconds = float(said.pop("activeDeadlineSeconds", 0)) or None
     if unknown := sorted(set(said) - _WITHOUT_EFFECT):
         faults.append(
@@ -88,7 +97,19 @@ def read(whole: Compiled, task: Task, request: Request) -> Place:
         )
     if faults:
         raise ConfigError("\n".join(faults))
-    return Place(mounts=mounts, empty=empty, claims=tuple(claims), secrets=secrets, seconds=seconds)
+    return Place(
+        mounts=mounts,
+        empty=tuple(empty),
+        claims=tuple(claims),
+        secrets=secrets,
+        seconds=seconds,
+        shared_memory=_mounted(shared.get("size", "")) or sandbox.SHARED_MEMORY,
+    )
+
+
+def _mounted(size: str) -> str:
+    """A quantity of Kubernetes as mount takes it: `2Gi` is `2g`."""
+    return size.removesuffix("i").lower()
 
 
 def _constant(source: Mapping[str, Any]) -> str:
