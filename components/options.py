@@ -47,6 +47,11 @@ class Options(pydantic.BaseModel, frozen=True, extra="forbid", strict=True, allo
             **{name: getattr(self, name) for name in type(self).model_fields} | changes
         )
 
+    @classmethod
+    def wanted(cls, name: str) -> str:
+        """What a field takes, in the words of its errors."""
+        return _wanted(cls.model_fields[name])
+
     def to_json(self) -> str:
         """Indented JSON; `from_json` gives it back."""
         return self.model_dump_json(indent=2)

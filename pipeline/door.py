@@ -43,9 +43,19 @@ def describe(config: PipelineConfig, environment: Environment) -> Description:
         )
     name = config.data.dataset
     dataset = schemas.load(name, environment.schemas)
+    check(config, dataset)
+    return Description(dataset=dataset, schema=schemas.schema_text(name, environment.schemas))
+
+
+def check(config: PipelineConfig, dataset: schemas.Dataset) -> None:
+    """Checks a configuration against its data set.
+
+    Raises:
+        ConfigError: there are weights for another number of classes, or a search that cannot go
+            through.
+    """
     _check_class_weights(config, dataset)
     _check_search(config, dataset)
-    return Description(dataset=dataset, schema=schemas.schema_text(name, environment.schemas))
 
 
 def _check_class_weights(config: PipelineConfig, dataset: schemas.Dataset) -> None:

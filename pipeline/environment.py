@@ -5,7 +5,6 @@ a small TOML file, see `pipeline/environments/`.
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,21 +18,16 @@ from components.errors import ConfigError
 from components.runtime import MODEL_SERVER, Runtime, Signing
 from components.storage import paths
 from pipeline import steps
+from pipeline.placement import IMAGE, OnCluster, Section
 
 _SHIPPED = Path(__file__).parent / "environments"
 
-_Step = Literal[steps.ALL]
 _BeamStep = Literal[steps.ON_BEAM]
 _SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _NAMES_OF_SECRETS = ("signing.password", "signing.identity_token")
-_IMAGE = re.compile(r"[a-z0-9][\w.\-/:]*(@sha256:[0-9a-f]{64})?")
 
 
-class _Section(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Part of an environment; misspelt names are refused."""
-
-
-class Beam(_Section):
+class Beam(Section):
     """The engine of the steps that run on Beam."""
 
     options: tuple[str, ...] = (
@@ -58,23 +52,7 @@ class Beam(_Section):
         return self
 
 
-class Resources(_Section):
-    """What a step asks of a cluster; on one machine it has no effect."""
-
-    cpu: Annotated[float, Field(gt=0)] | None = None
-    """Cores."""
-
-    memory_gb: Annotated[float, Field(gt=0)] | None = None
-    """GB of 1e9 bytes."""
-
-    gpus: Annotated[int, Field(ge=0)] = 0
-    """How many."""
-
-    gpu_type: str = "nvidia.com/gpu"
-    """The name of the resource, as the cluster knows it."""
-
-
-class Environment(_Section):
+class Environment(OnCluster):
     """Where a run happens. In paths, `{root}` stands for `root`."""
 
     name: str
@@ -99,12 +77,6 @@ class Environment(_Section):
     """ML Metadata: `sqlite:PATH`; empty where the orchestrator keeps its own record."""
 
     beam: Beam = Beam()
-
-    image: str = ""
-    """Container image with this project installed, best with its digest, `name@sha256:…`."""
-
-    resources: Mapping[Literal["default", _Step], Resources] = {}
-    """By the name of the step; `default` for those without an entry."""
 
     schemas: tuple[str, ...] = ()
     """Folders of data set descriptions, beside those that ship."""
@@ -136,7 +108,7 @@ class Environment(_Section):
             if paths.has_glob(value)
         ]
         wrong += self._wrong_metadata()
-        if self.image and not _IMAGE.fullmatch(self.image):
+        if self.image and not IMAGE.fullmatch(self.image):
             wrong.append(
                 f"expected image to be a container image; got {self.image!r}; to fix, write "
                 "name:tag or name@sha256:digest"
@@ -180,24 +152,26 @@ class Environment(_Section):
             weights_source: path, address or name of the initial weights, likewise.
 
         Raises:
-            ConfigError: a path is relative, or there is no image; all faults are named.
+            ConfigError: no volume shows a path to the steps, or there is no image that stays what
+                it is; all faults are named.
         """
         seen = self._paths() | ({} if data_source is None else {"data.source": data_source})
         seen |= self.signing.paths() if self.signing else {}
         if weights_source is not None and "/" in weights_source:  # A name has none.
             seen["initial_weights.source"] = weights_source
+        local = {
+            field: value
+            for field, value in seen.items()
+            if not field.startswith("schemas") and not paths.is_remote(value)
+        }
         faults = [
             f"expected {field} to be an absolute path or a bucket's address, for the steps run on "
             f"other machines; got {value}; to fix, write it in full"
-            for field, value in seen.items()
-            if not field.startswith("schemas") and not paths.is_remote(value)
+            for field, value in local.items()
             if not os.path.isabs(value)
         ]
-        if not self.image:
-            faults.append(
-                "expected an image for steps run on other machines; got none; to fix, set image in "
-                "the environment, or give --image"
-            )
+        whole = {field: value for field, value in local.items() if os.path.isabs(value)}
+        faults += self.placement_faults(whole)
         if faults:
             raise ConfigError("\n".join(faults))
 
@@ -230,10 +204,6 @@ class Environment(_Section):
         if self.signing is not None:
             changed["signing"] = self.signing.moved(paths.absolute)
         return self.model_copy(update=changed)
-
-    def resources_of(self, step: str) -> Resources:
-        """What a step asks of a cluster."""
-        return self.resources.get(step) or self.resources.get("default") or Resources()
 
     def runtime(self) -> Runtime:
         """What the steps have to know of it."""

@@ -51,6 +51,12 @@ def conclude(console: Console, steps: dict[str, Step], metadata: str, serving_di
     if reasons := refusals(steps, evaluation):
         raise NotBlessedError("; ".join(reasons) + "; nothing was pushed")
     pushed = steps["Pusher"].outputs["pushed_model"][0].properties
+    if not pushed["pushed"]:
+        console.print(
+            "[green]Verdict      blessed and proven to serve; not pushed, for push.enabled is "
+            "false[/green]"
+        )
+        return
     served = succession.require_served(
         pushed["pushed_destination"], serving_dir, pushed.get("pushed_content", "")
     )

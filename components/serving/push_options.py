@@ -11,9 +11,12 @@ _Size = Annotated[int, Field(ge=1, le=128)]
 
 
 class PushOptions(Options):
-    """Label, number of versions, batch sizes and warm-up of what is pushed."""
+    """Whether, under which label, with what beside it, and what stays of older versions."""
 
     SECTION: ClassVar[str] = "push"
+
+    enabled: bool = True
+    """Whether a blessed model is pushed; false: it is judged and proven to serve, no more."""
 
     label: Literal["stable", "canary"] = "stable"
     """What clients ask for the pushed version by. A canary leaves the stable one where it is until

@@ -58,17 +58,19 @@ def Pusher(
         NotBlessedError: a rollback took back what this is made from.
     """
     del source_fingerprint  # part of the cache key only
+    wanted = PushOptions.from_json(options)
     if not (
         model_utils.is_model_blessed(model_blessing)
         and model_utils.is_infra_validated(infra_blessing)
         and (tflite is None or tflite_results.TFLiteReport.read(tflite.uri).blessed)
+        and wanted.enabled
     ):
         pushed_model.set_int_custom_property("pushed", 0)
-        leave_empty(pushed_model, "The model was not blessed.")
+        leave_empty(pushed_model, "The model was not blessed, or was not to be pushed.")
         return
     folder = paths.join(runtime.current().served, name)
     succession.require_not_taken_back(folder, made_from)
-    source, wanted = path_utils.serving_model_path(model.uri), PushOptions.from_json(options)
+    source = path_utils.serving_model_path(model.uri)
     added = _added(infra_blessing.uri, wanted)
     added |= {} if tflite is None else tflite_results.pushed_files(tflite.uri)
     version = versions.newest_version(folder)

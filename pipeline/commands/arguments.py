@@ -101,6 +101,11 @@ def load(
 
 
 def _load_config(arguments: argparse.Namespace) -> PipelineConfig:
+    return config.override(*changes(arguments))
+
+
+def changes(arguments: argparse.Namespace) -> tuple[PipelineConfig, list[str]]:
+    """The recipe of the command line, and what it changes in it, as `path=value`."""
     if arguments.recipe:
         start = recipes.get(arguments.recipe)
     else:
@@ -110,7 +115,7 @@ def _load_config(arguments: argparse.Namespace) -> PipelineConfig:
         if path:
             values |= {"initial_weights.source": path, "initial_weights.scope": scope}
     assignments = [f"{path}={json.dumps(v)}" for path, v in values.items() if v is not None]
-    return config.override(start, [*assignments, *arguments.assignments])
+    return start, [*assignments, *arguments.assignments]
 
 
 def _check_steps(arguments: argparse.Namespace) -> None:

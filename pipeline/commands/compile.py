@@ -54,6 +54,14 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         # Imported here: TFX takes half a minute, and --help and bad arguments need none of it.
         from pipeline.kubeflow import compiling
 
+        recipe, assignments = shared.changes(arguments)
         compiling.compile_pipeline(
-            config, environment, description, output, dry_run=arguments.dry_run, console=console
+            config,
+            environment,
+            description,
+            output,
+            recipe=recipe,
+            assignments=assignments,
+            dry_run=arguments.dry_run,
+            console=console,
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.errors import ConfigError, PipelineError
+from pipeline import terminal
 from pipeline.commands.check import add_parameters, parameters
 
 
@@ -69,10 +70,11 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         error.exit_code = max(replayed.failure.code, 1)
         raise error
     if replayed.is_ours:
-        # Imported here: it takes TensorFlow.
-        from pipeline.kubeflow.replay import verdict
+        with terminal.redirected_to(replayed.logs / "verdict.txt") as console:
+            # Imported here: it takes TensorFlow, which says much.
+            from pipeline.kubeflow.replay import verdict
 
-        verdict.conclude(replayed, console)
+            verdict.conclude(replayed, console)
 
 
 def _volume(text: str) -> tuple[str, str]:

@@ -1,13 +1,14 @@
 """Compiles the graph to a Kubeflow Pipelines v2 file."""
 
-import tempfile
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from rich.console import Console
-from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
+import schemas
 from components import runtime
 from components.storage import paths
 from pipeline import plan
@@ -16,7 +17,8 @@ from pipeline.door import Description
 from pipeline.environment import Environment
 from pipeline.graph import UNCACHED_WHERE_UNKNOWN, create_pipeline
 from pipeline.inputs import Inputs
-from pipeline.kubeflow import check, step
+from pipeline.kubeflow import check, placing, run_parameters, specs, step
+from pipeline.kubeflow.run_parameters import Run
 
 
 def compile_pipeline(
@@ -25,6 +27,8 @@ def compile_pipeline(
     description: Description,
     output: Path,
     *,
+    recipe: PipelineConfig,
+    assignments: Sequence[str],
     dry_run: bool,
     console: Console,
 ) -> None:
@@ -35,6 +39,8 @@ def compile_pipeline(
         environment: where; what it names is seen from the cluster.
         description: of the data set.
         output: folder of the file.
+        recipe: what the configuration was made of, with
+        assignments: `path=value`, see `pipeline.config.override`.
         dry_run: whether only the plan is printed.
         console: where to print.
 
@@ -42,36 +48,32 @@ def compile_pipeline(
         ConfigError: the file would not be fit for Kubeflow, see `check`; it is not written.
     """
     records = config.data.source or paths.join(environment.records, config.data.dataset)
-    pipeline = create_pipeline(
-        config,
-        Inputs(dataset=description.dataset, schema=description.schema, records=records),
-        pipeline_root=environment.artifacts,
-    )
+    inputs = Inputs(dataset=description.dataset, schema=description.schema, records=records)
     if dry_run:
+        pipeline = create_pipeline(config, inputs, pipeline_root=environment.artifacts)
         plan.show(console, config, environment, pipeline)
         return
-    spec = _compiled(pipeline, environment)
-    _complete(spec, environment)
-    text = yaml.safe_dump(spec, sort_keys=True)
+    spec = specs.compiled(config, inputs, environment.artifacts, environment.image)
+    platform = _complete(spec, environment)
+    _parametrize(
+        spec,
+        inputs,
+        Run(
+            recipe=recipe.model_dump(mode="json"),
+            assignments=tuple(assignments),
+            dataset=schemas.to_json(description.dataset),
+            schema_text=description.schema,
+            records=records,
+        ),
+    )
+    documents = [spec] if platform is None else [spec, platform]
+    text = yaml.safe_dump_all(documents, sort_keys=True)
     # The suffix decides the format: spec 2.1.0 is read from YAML only.
     target = output / f"{config.name}.yaml"
     check.require_fit(text.encode(), str(target))
     output.mkdir(parents=True, exist_ok=True)
     paths.write_text(str(target), text)
     _print_next(target, config, environment, records, console)
-
-
-def _compiled(pipeline, environment: Environment) -> dict[str, Any]:
-    """What TFX's compiler makes of the graph."""
-    with tempfile.TemporaryDirectory() as folder:
-        kubeflow_v2_dag_runner.KubeflowV2DagRunner(
-            config=kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
-                default_image=environment.image, use_pipeline_spec_2_1=True
-            ),
-            output_dir=folder,
-            output_filename="pipeline.yaml",
-        ).run(pipeline, write_out=True)
-        return yaml.safe_load(Path(folder, "pipeline.yaml").read_text())
 
 
 def _print_next(
@@ -92,34 +94,54 @@ def _print_next(
         console.print(line, highlight=False, markup=False)
 
 
-def _complete(spec: dict[str, Any], environment: Environment) -> None:
+def _complete(spec: dict[str, Any], environment: Environment) -> dict[str, Any] | None:
     """Puts in what TFX's compiler has no argument for.
 
-    The pipeline root; of every container our entry point, its runtime and its resources; and no
-    cache for the steps that look at something which the file does not know.
+    The pipeline root, our entry point, the runtime of every container, what the environment gives
+    it, and no cache for the steps that look at something which the file does not know.
+
+    Returns:
+        The platform document, if there is one.
     """
     spec["defaultPipelineRoot"] = environment.artifacts
     tasks = spec["root"]["dag"]["tasks"]
     for name, task in tasks.items():
         if name in UNCACHED_WHERE_UNKNOWN:
             task["cachingOptions"] = {}
-        for source in task["inputs"].get("parameters", {}).values():
-            if "taskOutputParameter" in source:
-                # TFX's compiler adds an ending here that the tasks' names do not have.
-                producer = source["taskOutputParameter"]
-                producer["producerTask"] = producer["producerTask"].removesuffix("_task")
     place = environment.runtime().model_dump_json()
     for label, executor in spec["deploymentSpec"]["executors"].items():
         container = executor["container"]
         container["command"] = ["python", "-m", step.MODULE]
+        container["args"] += ["--node", placing.step_of(label)]
         container["env"] = [{"name": runtime.VARIABLE, "value": place}]
-        asked = environment.resources_of(label.removesuffix("_executor"))
-        resources: dict[str, Any] = {}
-        if asked.cpu:
-            resources["cpuLimit"] = asked.cpu
-        if asked.memory_gb:
-            resources["memoryLimit"] = asked.memory_gb
-        if asked.gpus:
-            resources["accelerator"] = {"type": asked.gpu_type, "count": str(asked.gpus)}
-        if resources:
-            container["resources"] = resources
+    return placing.place(spec, environment)
+
+
+def _parametrize(spec: dict[str, Any], inputs: Inputs, run: Run) -> None:
+    """Makes inputs of the pipeline of the values that may be given when a run is started.
+
+    Which steps one of them decides is seen by what another value changes in the graph. The first
+    step takes all, for it says what is wrong with them.
+    """
+    definitions, users = {}, {run_parameters.FIRST: []}
+    tasks = spec["root"]["dag"]["tasks"]
+    for parameter in run_parameters.parameters(run):
+        definitions[parameter.name] = parameter.definition()
+        users[run_parameters.FIRST].append(parameter)
+        config = run_parameters.alternative(run, parameter)
+        records = config.data.source or inputs.records
+        other = specs.compiled(config, dataclasses.replace(inputs, records=records))
+        for name in tasks:
+            is_first = name == run_parameters.FIRST
+            if not is_first and specs.constants(other, name) != specs.constants(spec, name):
+                users.setdefault(name, []).append(parameter)
+    spec["root"]["inputDefinitions"] = {"parameters": definitions}
+    text = run.model_dump_json()
+    for name, taken in users.items():
+        defined = spec["components"][name]["inputDefinitions"].setdefault("parameters", {})
+        given = tasks[name]["inputs"].setdefault("parameters", {})
+        for parameter in taken:
+            defined[parameter.name] = {"parameterType": parameter.kind, "isOptional": True}
+            given[parameter.name] = {"componentInputParameter": parameter.name}
+        container = spec["deploymentSpec"]["executors"][f"{name}_executor"]["container"]
+        container["env"].append({"name": run_parameters.VARIABLE, "value": text})

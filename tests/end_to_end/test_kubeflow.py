@@ -7,7 +7,7 @@ import yaml
 
 from components import runtime
 from pipeline import steps
-from pipeline.kubeflow import check
+from pipeline.kubeflow import check, run_parameters
 from tests.end_to_end.conftest import NODES
 from tests.pipeline.kubeflow import mutations
 
@@ -81,9 +81,9 @@ def test_every_step_is_a_container_that_knows_its_place(compiled):
         assert set(executor) == {"container"}
         container = executor["container"]
         assert container["image"] == "registry.example/deeplab:1" and "lifecycle" not in container
-        (variable,) = container["env"]
-        assert variable["name"] == runtime.VARIABLE
-        place = runtime.Runtime.model_validate_json(variable["value"])
+        variables = {each["name"]: each["value"] for each in container["env"]}
+        assert set(variables) <= {runtime.VARIABLE, run_parameters.VARIABLE}
+        place = runtime.Runtime.model_validate_json(variables[runtime.VARIABLE])
         assert place.served == "gs://bucket/runs/serving"
     trainer = executors["Trainer_executor"]["container"]["resources"]
     assert trainer["accelerator"] == {"type": "nvidia.com/gpu", "count": "1"}
@@ -148,12 +148,12 @@ def test_a_file_that_the_check_refuses_is_not_written(checkout, tmp_path):
     place = tmp_path / "cluster.toml"
     place.write_text(
         'root = "gs://bucket/runs"\nimage = "registry.example/deeplab:1"\n'
-        '[resources.Trainer]\ngpus = 1\ngpu_type = "NVIDIA_TESLA_T4"\n'
+        "allow_tag = true\n[resources.Trainer]\ngpus = 10000000\n"
     )
     output = tmp_path / "output"
     done = checkout.run(
         "--environment", str(place), "--output", str(output), runner="kubeflow_runner.py"
     )
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "accelerator.type: expected the name of a resource" in done.stdout
+    assert "accelerator.count: expected how many" in done.stdout
     assert not list(output.glob("*.yaml"))

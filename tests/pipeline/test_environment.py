@@ -7,10 +7,12 @@ from components.errors import ConfigError
 from components.runtime import Signing
 from components.storage import paths
 from pipeline import environment, recipes, steps
-from pipeline.environment import Beam, Environment, Resources
+from pipeline.environment import Beam, Environment
 from pipeline.inputs import Inputs
+from pipeline.placement import Resources, Volume
 
 BELOW_ROOT = ("artifacts", "served", "training_states", "records")
+IMAGE = f"registry.example/deeplab@sha256:{'0a' * 32}"
 PATHS = ("root", *BELOW_ROOT)
 
 
@@ -192,11 +194,14 @@ def test_other_metadata_is_no_path_to_make_absolute(tmp_path, metadata):
 @pytest.mark.parametrize("field", [*PATHS, "metadata", "data.source"])
 def test_a_cluster_takes_no_relative_path(tmp_path, field):
     value = "sqlite:near/it" if field == "metadata" else "near/it"
-    given = {"root": "/root", "image": "name:tag"}
+    given = {"root": "/root", "image": IMAGE}
     given |= {} if field == "data.source" else {field: value}
     if field == "root":
         given |= {name: "/elsewhere" for name in BELOW_ROOT}
-    made = load(tmp_path, "\n".join(f"{key} = '{text}'" for key, text in given.items()))
+    text = "\n".join(f"{key} = '{text}'" for key, text in given.items())
+    mounted = ("root", "elsewhere", "data")
+    text += "".join(f"\n[volumes.{name}]\npath = '/{name}'\nclaim = 'x'" for name in mounted)
+    made = load(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         made.require_cluster(value if field == "data.source" else "/data")
     (line,) = str(caught.value).split("\n")
@@ -214,7 +219,9 @@ def test_a_cluster_needs_an_image_and_all_that_is_missing_is_named(tmp_path):
 
 @pytest.mark.parametrize("source", [None, "/data", "gs://bucket/data"])
 def test_a_cluster_takes_absolute_paths_and_addresses_and_schemas_from_here(tmp_path, source):
-    text = "root = 's3://b'\nserved = '/mnt/served'\nimage = 'name'\nschemas = ['own']"
+    text = f"root = 's3://b'\nserved = '/mnt/served'\nimage = '{IMAGE}'\nschemas = ['own']"
+    for path in ("/mnt", "/data"):
+        text += f"\n[volumes.{path[1:]}]\npath = '{path}'\nclaim = 'x'"
     load(tmp_path, text).require_cluster(source)
 
 
@@ -239,10 +246,10 @@ def test_what_is_no_option_of_beam_is_refused(tmp_path, place):
     assert "expected options of Beam that start with --; got 'runner=FlinkRunner'; to" in message
 
 
-def test_a_step_without_resources_of_its_own_has_the_default(tmp_path):
+def test_what_a_step_leaves_out_it_has_from_the_default(tmp_path):
     made = load(tmp_path, "root = 'x'\n[resources]\ndefault.cpu = 2\nTrainer.gpus = 1")
     assert made.resources_of("Pusher") == Resources(cpu=2)
-    assert made.resources_of("Trainer") == Resources(gpus=1)
+    assert made.resources_of("Trainer") == Resources(cpu=2, gpus=1)
     assert load(tmp_path, "root = 'x'").resources_of("Trainer") == Resources()
 
 
@@ -259,6 +266,11 @@ CHANGED = {
     "metadata": "sqlite:/e",
     "beam": Beam(options=("--runner=FlinkRunner",)),
     "image": "name:tag",
+    "allow_tag": True,
+    "image_pull_policy": "Always",
+    "image_pull_secrets": ("registry",),
+    "volumes": {"shared": Volume(path="/mnt", claim="shared")},
+    "secret_variables": {"AWS_ACCESS_KEY_ID": "bucket/key"},
     "resources": {"Trainer": Resources(gpus=8)},
     "schemas": ("/f",),
     "min_free_disk_gb": 9.0,

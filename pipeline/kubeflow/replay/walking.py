@@ -66,12 +66,14 @@ class Replayed:
         ended: of every task how, in the order of the walk.
         failure: of the task that failed; None for none.
         store: where the outputs lie.
+        logs: folder of what the steps have printed.
         is_ours: whether every task starts our entry point.
     """
 
     ended: list[Ended]
     failure: StepFailedError | None
     store: Store
+    logs: Path
     is_ours: bool
 
 
@@ -142,7 +144,7 @@ def replay(request: Request, console: Console) -> Replayed:
     is_ours = all(
         executor["container"]["command"][-1] == step.MODULE for executor in whole.executors.values()
     )
-    return Replayed(ended=ended, failure=failure, store=walk.store, is_ours=is_ours)
+    return Replayed(ended=ended, failure=failure, store=walk.store, logs=logs, is_ours=is_ours)
 
 
 def _say(console: Console, what: str, how: str) -> None:

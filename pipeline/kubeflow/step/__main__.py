@@ -43,12 +43,14 @@ def _run() -> None:
             arguments.json_serialized_invocation_args,
             arguments.json_serialized_inputs_spec_args,
             arguments.executor_class_path,
+            arguments.node,
         )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.kubeflow.step", description=__doc__)
-    # The first three have the names that TFX's compiler writes.
+    parser.add_argument("--node", required=True, metavar="STEP", help="its name in the graph")
+    # The others have the names that TFX's compiler writes.
     parser.add_argument("--executor_class_path", required=True, metavar="MODULE.CLASS")
     parser.add_argument(
         "--json_serialized_invocation_args",

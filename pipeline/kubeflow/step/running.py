@@ -2,11 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
 import yaml
 from absl import logging
-from google.protobuf import json_format
+from google.protobuf import json_format, struct_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
@@ -17,6 +17,7 @@ from tfx.utils import import_utils
 from components import artifacts
 from components.errors import ConfigError
 from components.storage import paths
+from pipeline.kubeflow import run_parameters
 from pipeline.kubeflow.step import places
 
 Artifacts = Mapping[str, Sequence[Artifact]]
@@ -31,7 +32,7 @@ _OWN_TYPES = {
 }
 
 
-def run(invocation: str, inputs_spec: str, executor: str) -> None:
+def run(invocation: str, inputs_spec: str, executor: str, step: str) -> None:
     """Runs one step and writes the output file that the launcher reads.
 
     Args:
@@ -39,15 +40,17 @@ def run(invocation: str, inputs_spec: str, executor: str) -> None:
             the store, and where the output file belongs.
         inputs_spec: the ComponentInputsSpec as JSON, for the types of the parameters.
         executor: path of the class.
+        step: its name in the graph.
 
     Raises:
-        ConfigError: it is no such JSON, an artifact is in a store that the launcher does not know,
-            or has not been brought.
+        ConfigError: it is no such JSON, a parameter of the run is refused, or an artifact is in a
+            store that the launcher does not know, or has not been brought.
         RuntimeError: the step has left an output empty.
         PipelineError: what the step itself raises.
     """
     given = _parsed(invocation, pipeline_spec_pb2.ExecutorInput(), "ExecutorInput")
     spec = _parsed(inputs_spec, pipeline_spec_pb2.ComponentInputsSpec(), "ComponentInputsSpec")
+    _apply_run_parameters(given.inputs.parameter_values, step)
     given.outputs.artifacts.pop(_LOGS, None)
     _name_inputs(given, spec)
     for lists in (given.inputs.artifacts, given.outputs.artifacts):
@@ -94,6 +97,19 @@ def _name_inputs(
         for artifact in found.artifacts:
             if not (artifact.type.schema_title or artifact.type.instance_schema):
                 artifact.type.CopyFrom(spec.artifacts[key].artifact_type)
+
+
+def _apply_run_parameters(values: MutableMapping[str, struct_pb2.Value], step: str) -> None:
+    """Takes the parameters of the run out of the step's, and has them decide these."""
+    run = run_parameters.current()
+    if run is None:
+        return
+    plain = {name: json_format.MessageToDict(value) for name, value in values.items()}
+    given, _ = run_parameters.split(run, plain)
+    for name, value in run_parameters.applied(run, step, given).items():
+        json_format.ParseDict(value, values[name])
+    for name in given:
+        del values[name]
 
 
 def _name_class(kind: pipeline_spec_pb2.ArtifactTypeSchema) -> None:
