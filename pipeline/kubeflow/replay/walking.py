@@ -106,7 +106,6 @@ def replay(request: Request, console: Console) -> Replayed:
         logs = request.store / "logs" / run_id
         logs.mkdir(parents=True)
         console.print(f"Replay {run_id}; the logs of the steps are in {logs}", highlight=False)
-        installing.install(folder / "package")
         walk = _Walk(whole=whole, run=run, store=Store(request.store), folder=folder, logs=logs)
         done: dict[str, Outputs] = {}
         ended: list[Ended] = []
@@ -220,6 +219,13 @@ class _Walk:
     folder: Path
     logs: Path
 
+    @functools.cached_property
+    def _package(self) -> Path:
+        """The installed project; made for the first step that is not answered from the cache."""
+        folder = self.folder / "package"
+        installing.install(folder)
+        return folder
+
     def step(
         self, task: Task, place: placing.Place, done: Mapping[str, Outputs], say
     ) -> tuple[Outputs, str]:
@@ -241,12 +247,13 @@ class _Walk:
                 return found, "cached"
         with_defaults = driving.with_defaults(given, component)
         words = commands.filled(container, given, with_defaults)
+        package = self._package  # Before the clock of the attempts runs.
         variables = {each["name"]: each.get("value", "") for each in container.get("env", ())}
         with self._log(task).open("wb") as log:
             outputs = retrying.with_retries(
                 lambda seconds: launching.launch(
                     self.store,
-                    self._sandbox(task, place),
+                    self._sandbox(task, place, package),
                     words,
                     given,
                     component,
@@ -271,13 +278,13 @@ class _Walk:
     def _log(self, task: Task) -> Path:
         return self.logs / f"{task.name}.txt"
 
-    def _sandbox(self, task: Task, place: placing.Place) -> Sandbox:
+    def _sandbox(self, task: Task, place: placing.Place, package: Path) -> Sandbox:
         mounts = dict(place.mounts)
         for path in place.empty:
             mounts[path] = Path(tempfile.mkdtemp(prefix="empty-", dir=self.folder))
         return Sandbox(
             root=Path(tempfile.mkdtemp(prefix=f"{task.name}-", dir=self.folder)),
-            package=self.folder / "package",
+            package=package,
             mounts=mounts,
             shared_memory=place.shared_memory,
         )
