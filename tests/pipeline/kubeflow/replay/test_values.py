@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.kubeflow.replay import values
 
-# By Go 1.22: strconv.FormatFloat(v, 'f', -1, 64), and fmt.Sprintf("%g", v), %d for whole numbers.
+# By Go 1.26: strconv.FormatFloat(v, 'f', -1, 64), and fmt.Sprintf("%g", v), %d for whole numbers.
 OF_GO = [
     (0.1, "0.1", "0.1"),
     (1.5, "1.5", "1.5"),
