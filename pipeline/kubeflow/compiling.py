@@ -109,10 +109,9 @@ def _complete(spec: dict[str, Any], environment: Environment) -> dict[str, Any] 
         if name in UNCACHED_WHERE_UNKNOWN:
             task["cachingOptions"] = {}
     place = environment.runtime().model_dump_json()
-    for label, executor in spec["deploymentSpec"]["executors"].items():
+    for executor in spec["deploymentSpec"]["executors"].values():
         container = executor["container"]
         container["command"] = ["python", "-m", step.MODULE]
-        container["args"] += ["--node", placing.step_of(label)]
         container["env"] = [{"name": runtime.VARIABLE, "value": place}]
     return placing.place(spec, environment)
 

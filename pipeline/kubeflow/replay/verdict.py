@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from components import metadata
+from components.metadata import runs
 from pipeline import summary
 from pipeline.kubeflow.replay.stores import Store
 from pipeline.kubeflow.replay.walking import Ended, Replayed
@@ -33,17 +33,17 @@ def conclude(replayed: Replayed, console: Console) -> None:
     summary.conclude(console, found, "", os.path.dirname(pushed.get(_DESTINATION, "")))
 
 
-def _step(number: int, ended: Ended, store: Store) -> metadata.Step:
+def _step(number: int, ended: Ended, store: Store) -> runs.Step:
     outputs = {
         name: [
-            metadata.Output(
+            runs.Output(
                 number, str(store.path(artifact["uri"])), _properties(artifact, ended.place.mounts)
             )
         ]
         for name, artifact in ended.outputs.artifacts.items()
     }
     state = "cached" if ended.state == "cached" else "complete"
-    return metadata.Step(ended.name, number, state, ended.started, ended.seconds, outputs)
+    return runs.Step(ended.name, number, state, ended.started, ended.seconds, outputs)
 
 
 def _properties(artifact: Mapping[str, Any], mounts: Mapping[str, Path]) -> dict[str, Any]:
