@@ -97,7 +97,7 @@ def evaluations(store: Path) -> list[Path]:
 
 def table(printed: str) -> list[list[str]]:
     """The scores that a run prints at its end."""
-    rows = printed.partition("mean IoU")[2].partition("step ")[0].splitlines()
+    rows = printed.rpartition(" candidate ")[2].partition(" step ")[0].splitlines()[1:]
     return [row.split() for row in rows if row.strip()]
 
 
