@@ -51,36 +51,38 @@ def read(whole: Compiled, task: Task, request: Request) -> Place:
     label = whole.components[task.component].message["executorLabel"]
     executors = whole.platforms.get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
     said = dict(executors.get(label, {}))
-    mounts, claims, secrets, faults = {}, [], {}, []
+    mounts, claims, secrets, named, faults = {}, [], {}, [], []
     for mount in said.pop("pvcMount", ()):
         claim = mount.get("constant") or _constant(mount.get("pvcNameParameter", {}))
+        named.append(claim)
         if claim not in request.claims:
             faults.append(
-                f"expected a folder for the claim {claim} of {task.name}; got none; to fix, give "
+                f"expected a folder for the claim {claim}; got none; to fix, give "
                 f"--volume {claim}=FOLDER"
             )
             continue
         claims.append(claim)
         mounts[mount["mountPath"]] = request.claims[claim] / mount.get("subPath", "")
-        mounts[mount["mountPath"]].mkdir(parents=True, exist_ok=True)  # As the kubelet does.
     for secret in said.pop("secretAsEnv", ()):
         name = secret.get("secretName") or _constant(secret.get("secretNameParameter", {}))
+        named.append(name)
         for pair in secret.get("keyToEnv", ()):
             key, variable = pair["secretKey"], pair["envVar"]
             if (name, key) in request.secrets:
                 secrets[variable] = request.secrets[name, key]
             elif not secret.get("optional"):
                 faults.append(
-                    f"expected the key {key} of the secret {name} for {task.name}; got none; to "
-                    f"fix, give --secret {name}/{key}=VARIABLE, the variable that holds it"
+                    f"expected the key {key} of the secret {name}; got none; to fix, give "
+                    f"--secret {name}/{key}=VARIABLE, the variable that holds it"
                 )
     for secret in said.pop("secretAsVolume", ()):
         name = secret.get("secretName") or _constant(secret.get("secretNameParameter", {}))
+        named.append(name)
         if name in request.claims:
             mounts[secret["mountPath"]] = request.claims[name]
         elif not secret.get("optional"):
             faults.append(
-                f"expected a folder for the secret {name} of {task.name}; got none; to fix, give "
+                f"expected a folder for the secret {name}; got none; to fix, give "
                 f"--volume {name}=FOLDER"
             )
     empty = [
@@ -90,6 +92,11 @@ def read(whole: Compiled, task: Task, request: Request) -> Place:
     ]
     shared = said.pop("enabledSharedMemory", {})
     seconds = float(said.pop("activeDeadlineSeconds", 0)) or None
+    if "" in named:
+        faults.append(
+            f"expected constants for the names of claims and secrets of {task.name}; got others; "
+            "to fix, run the file on a cluster"
+        )
     if unknown := sorted(set(said) - _WITHOUT_EFFECT):
         faults.append(
             f"expected settings of {task.name} that a replay knows; got {', '.join(unknown)}; to "

@@ -39,7 +39,9 @@ its_path=$PATH
 PATH={_PATH}
 bind() {{ mkdir -p "$2"; mount --rbind "$1" "$2"; }}
 protect() {{
-  for each in $(findmnt -rnRo TARGET "$1"); do mount -o remount,bind,ro "$each"; done
+  for each in $(findmnt -rnRo TARGET "$1"); do  # With \\x20 for a space.
+    mount -o remount,bind,ro "$(env printf %b "$each")"
+  done
 }}
 """
 

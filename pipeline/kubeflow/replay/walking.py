@@ -23,6 +23,7 @@ from pipeline.kubeflow.replay import (
     driving,
     installing,
     launching,
+    ordering,
     placing,
     retrying,
     sandbox,
@@ -91,8 +92,8 @@ def replay(request: Request, console: Console) -> Replayed:
     pipeline, platforms, _, _ = compiled.read(content)
     whole = Compiled(pipeline, platforms, request.parameters)
     name, root = pipeline["pipelineInfo"]["name"], _root(request, pipeline)
-    tasks = list(_in_order(whole))
-    places = {task.name: placing.read(whole, task, request) for task in tasks}
+    tasks = list(ordering.in_order(whole))
+    places = _places(whole, tasks, request)
     sandbox.require()
     run_id = str(uuid.uuid4())
     run = Run(
@@ -146,6 +147,23 @@ def replay(request: Request, console: Console) -> Replayed:
     return Replayed(ended=ended, failure=failure, store=walk.store, logs=logs, is_ours=is_ours)
 
 
+def _places(whole: Compiled, tasks: list[Task], request: Request) -> dict[str, placing.Place]:
+    """What every task finds beside its artifacts.
+
+    Raises:
+        ConfigError: with all that is not given.
+    """
+    found, faults = {}, {}
+    for task in tasks:
+        try:
+            found[task.name] = placing.read(whole, task, request)
+        except ConfigError as error:
+            faults |= dict.fromkeys(str(error).splitlines())
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return found
+
+
 def _say(console: Console, what: str, how: str) -> None:
     console.print(f"{what:<28} {how}", highlight=False, markup=False)
 
@@ -169,46 +187,6 @@ def _alone(store: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _in_order(whole: Compiled) -> Iterator[Task]:
-    """The tasks of the root's DAG, each after those that it waits for.
-
-    Raises:
-        ConfigError: the file has what a replay does not know.
-    """
-    tasks = {task.name: task for task in whole.components["root"].tasks()}
-    faults = [
-        f"{name} with {', '.join(unknown)}"
-        for name, task in tasks.items()
-        if (unknown := _unknown(whole, task))
-    ]
-    if faults:
-        raise ConfigError(
-            "expected tasks of containers, as the compile command writes them; got "
-            f"{'; '.join(faults)}; to fix, run the file on a cluster"
-        )
-    given: set[str] = set()
-    while waiting := [name for name in tasks if name not in given]:
-        name = next(name for name in waiting if tasks[name].waits_for() <= given)
-        given.add(name)
-        yield tasks[name]
-
-
-def _unknown(whole: Compiled, task: Task) -> list[str]:
-    """What a task has that a replay does not walk."""
-    container = whole.executor_of(whole.components[task.component]).get("container")
-    policy = task.message.get("retryPolicy", {})
-    found = (
-        ("a condition", task.condition),
-        ("an exit task", task.is_exit),
-        ("an iterator", task.iterator),
-        ("no container", container is None),
-        ("words that depend on its inputs", container and commands.has_condition(container)),
-        ("a back-off factor that is not whole, which Argo refuses", retrying.has_fraction(policy)),
-        *((f"inputs from {source}", True) for source in driving.unknown_sources(task)),
-    )
-    return [what for what, is_there in found if is_there]
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Walk:
     """What brings the tasks of a run through driver and launcher."""
@@ -218,13 +196,6 @@ class _Walk:
     store: Store
     folder: Path
     logs: Path
-
-    @functools.cached_property
-    def _package(self) -> Path:
-        """The installed project; made for the first step that is not answered from the cache."""
-        folder = self.folder / "package"
-        installing.install(folder)
-        return folder
 
     def step(
         self, task: Task, place: placing.Place, done: Mapping[str, Outputs], say
@@ -247,7 +218,7 @@ class _Walk:
                 return found, "cached"
         with_defaults = driving.with_defaults(given, component)
         words = commands.filled(container, given, with_defaults)
-        package = self._package  # Before the clock of the attempts runs.
+        package = installing.installed()  # Before the clock of the attempts runs.
         variables = {each["name"]: each.get("value", "") for each in container.get("env", ())}
         with self._log(task).open("wb") as log:
             outputs = retrying.with_retries(
@@ -280,6 +251,8 @@ class _Walk:
 
     def _sandbox(self, task: Task, place: placing.Place, package: Path) -> Sandbox:
         mounts = dict(place.mounts)
+        for folder in mounts.values():
+            folder.mkdir(parents=True, exist_ok=True)  # A part of a claim, as the kubelet does.
         for path in place.empty:
             mounts[path] = Path(tempfile.mkdtemp(prefix="empty-", dir=self.folder))
         return Sandbox(

@@ -45,7 +45,7 @@ def file(tmp_path) -> str:
         (["--parameter", "number"], "expected --parameter as NAME=VALUE"),
         (["--parameter", "number=1.5"], "number"),
         (["--parameter", "other=1"], "other"),
-        ([], "expected the key k of the secret s for step"),
+        ([], "expected the key k of the secret s;"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence_before_anything_is_made(

@@ -63,6 +63,20 @@ def test_only_the_variables_of_the_container_and_of_an_image_are_set(tmp_path, m
     assert names <= {"A", "PATH", "HOME", "LANG", "PYTHONPATH", "PYTHONUNBUFFERED", "PWD", "OLDPWD"}
 
 
+def test_places_may_have_names_of_any_letters(tmp_path):
+    folder = tmp_path / "a 'b' \"c\" $d é\\x20"
+    (folder / "a volume").mkdir(parents=True)
+    settings = {"pvcMount": [{"constant": "disk", "mountPath": "/mnt/a 'folder' é"}]}
+    seen = replayed(
+        folder,
+        "echo 1 > \"/mnt/a 'folder' é/x\"; ! touch /etc/x /usr/x",
+        settings=settings,
+        claims={"disk": folder / "a volume"},
+    )
+    assert seen.code == 0, seen.log("step")
+    assert (folder / "a volume" / "x").exists()
+
+
 def test_an_artifact_that_is_no_input_is_not_there(tmp_path):
     files = Files()
     files.add("first", "mkdir $made; echo 1 > $made/a")
