@@ -5,7 +5,6 @@ a small TOML file, see `pipeline/environments/`.
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,22 +17,18 @@ from pydantic import Field
 from components.errors import ConfigError
 from components.runtime import MODEL_SERVER, Runtime, Signing
 from components.storage import paths
-from pipeline import steps
+from pipeline import environment_faults, steps
+from pipeline.placement.kubernetes import IMAGE, VARIABLE
+from pipeline.placement.resources import Resources, Section
 
 _SHIPPED = Path(__file__).parent / "environments"
 
 _Step = Literal[steps.ALL]
 _BeamStep = Literal[steps.ON_BEAM]
-_SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-_NAMES_OF_SECRETS = ("signing.password", "signing.identity_token")
-_IMAGE = re.compile(r"[a-z0-9][\w.\-/:]*(@sha256:[0-9a-f]{64})?")
+_SecretName = Annotated[str, Field(pattern=rf"^{VARIABLE}$")]
 
 
-class _Section(pydantic.BaseModel, frozen=True, extra="forbid"):
-    """Part of an environment; misspelt names are refused."""
-
-
-class Beam(_Section):
+class Beam(Section):
     """The engine of the steps that run on Beam."""
 
     options: tuple[str, ...] = (
@@ -58,23 +53,7 @@ class Beam(_Section):
         return self
 
 
-class Resources(_Section):
-    """What a step asks of a cluster; on one machine it has no effect."""
-
-    cpu: Annotated[float, Field(gt=0)] | None = None
-    """Cores."""
-
-    memory_gb: Annotated[float, Field(gt=0)] | None = None
-    """GB of 1e9 bytes."""
-
-    gpus: Annotated[int, Field(ge=0)] = 0
-    """How many."""
-
-    gpu_type: str = "nvidia.com/gpu"
-    """The name of the resource, as the cluster knows it."""
-
-
-class Environment(_Section):
+class Environment(Section):
     """Where a run happens. In paths, `{root}` stands for `root`."""
 
     name: str
@@ -101,7 +80,11 @@ class Environment(_Section):
     beam: Beam = Beam()
 
     image: str = ""
-    """Container image with this project installed, best with its digest, `name@sha256:…`."""
+    """Container image with this project installed, by its digest, `name@sha256:…`."""
+
+    allow_tag: bool = False
+    """Whether an image may go by its tag. Kubeflow's cache knows an image by its name alone: when
+    the tag moves, finished steps are answered with results of the older image."""
 
     resources: Mapping[Literal["default", _Step], Resources] = {}
     """By the name of the step; `default` for those without an entry."""
@@ -136,14 +119,35 @@ class Environment(_Section):
             if paths.has_glob(value)
         ]
         wrong += self._wrong_metadata()
-        if self.image and not _IMAGE.fullmatch(self.image):
+        wrong += self._wrong_images()
+        if "image" in self.resources.get("default", Resources()).model_fields_set:
             wrong.append(
-                f"expected image to be a container image; got {self.image!r}; to fix, write "
-                "name:tag or name@sha256:digest"
+                "expected resources.default without image; got one; to fix, write it as image at "
+                "the top of the file"
             )
+        wrong += self._wrong_resources()
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
+
+    def _wrong_images(self) -> list[str]:
+        named = {"image": self.image}
+        named |= {f"resources.{step}.image": r.image for step, r in self.resources.items()}
+        return [
+            f"expected {field} to be a container image; got {image!r}; to fix, write "
+            "name@sha256:digest, or name:tag"
+            for field, image in named.items()
+            if image and not IMAGE.fullmatch(image)
+        ]
+
+    def _wrong_resources(self) -> list[str]:
+        """What does not fit together; what is wrong with the default is said once."""
+        found = self.resources_of("default").faults("resources.default")
+        for step in self.resources.keys() - {"default"}:
+            place = f"resources.{step}"
+            own = self.resources_of(step).faults(place)
+            found += [f for f in own if f.replace(place, "resources.default") not in found]
+        return found
 
     def _below_root(self, path: str) -> str:
         return path.replace("{root}", self.root.rstrip("/"))
@@ -171,35 +175,6 @@ class Environment(_Section):
                 "put it into an environment variable, and the variable's name under secrets"
             ]
         return []
-
-    def require_cluster(self, data_source: str | None, weights_source: str | None = None) -> None:
-        """Refuses what steps on other machines could not use.
-
-        Args:
-            data_source: the folder of the data, if one is given.
-            weights_source: path, address or name of the initial weights, likewise.
-
-        Raises:
-            ConfigError: a path is relative, or there is no image; all faults are named.
-        """
-        seen = self._paths() | ({} if data_source is None else {"data.source": data_source})
-        seen |= self.signing.paths() if self.signing else {}
-        if weights_source is not None and "/" in weights_source:  # A name has none.
-            seen["initial_weights.source"] = weights_source
-        faults = [
-            f"expected {field} to be an absolute path or a bucket's address, for the steps run on "
-            f"other machines; got {value}; to fix, write it in full"
-            for field, value in seen.items()
-            if not field.startswith("schemas") and not paths.is_remote(value)
-            if not os.path.isabs(value)
-        ]
-        if not self.image:
-            faults.append(
-                "expected an image for steps run on other machines; got none; to fix, set image in "
-                "the environment, or give --image"
-            )
-        if faults:
-            raise ConfigError("\n".join(faults))
 
     def require_local(self) -> None:
         """Refuses an environment that a run on this machine cannot use.
@@ -232,8 +207,13 @@ class Environment(_Section):
         return self.model_copy(update=changed)
 
     def resources_of(self, step: str) -> Resources:
-        """What a step asks of a cluster."""
-        return self.resources.get(step) or self.resources.get("default") or Resources()
+        """What a step asks of a cluster, see `Resources`."""
+        default = self.resources.get("default", Resources())
+        return self.resources.get(step, Resources()).over(default)
+
+    def image_of(self, step: str) -> str:
+        """The image of a step; empty where there is none."""
+        return self.resources_of(step).image or self.image
 
     def runtime(self) -> Runtime:
         """What the steps have to know of it."""
@@ -253,7 +233,7 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _SHIPPED.glob("*.toml")))
 
 
-def load(name: str, **changes: str | None) -> Environment:
+def load(name: str, **changes: str | bool | None) -> Environment:
     """Reads an environment.
 
     Args:
@@ -282,24 +262,4 @@ def load(name: str, **changes: str | None) -> Environment:
     try:
         return Environment.model_validate(values)
     except pydantic.ValidationError as error:
-        raise ConfigError("\n".join(_faults(error, path))) from error
-
-
-def _faults(error: pydantic.ValidationError, path: Path) -> list[str]:
-    lines = []
-    for fault in error.errors(include_input=False):
-        place = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "value_error":
-            lines += fault["msg"].removeprefix("Value error, ").split("\n")
-        elif place.startswith("secrets.") or place in _NAMES_OF_SECRETS:
-            # What came may be a secret.
-            lines.append(
-                f"expected {place} to be the name of an environment variable; got something else; "
-                "to fix, put the secret into a variable and its name here"
-            )
-        else:
-            lines.append(
-                f"expected {place} to be valid in {path}; got a value that is not "
-                f"({fault['msg'].lower()}); to fix, see the docstrings in pipeline/environment.py"
-            )
-    return lines
+        raise ConfigError("\n".join(environment_faults.lines(error, path))) from error

@@ -12,6 +12,7 @@ from rich.console import Console
 from components.storage import paths
 from pipeline import doctor, door, terminal
 from pipeline.commands import arguments as shared
+from pipeline.kubeflow import reach
 from pipeline.kubeflow.check import names
 
 
@@ -26,7 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--image",
-        help="container image with this project installed, in place of the environment's",
+        help="container image with this project installed, by its digest, name@sha256:…, in place "
+        "of the environment's",
+    )
+    parser.add_argument(
+        "--allow-tag",
+        action="store_const",
+        const=True,
+        help="take images by their tags, for example on minikube; when a tag moves, Kubeflow's "
+        "cache answers with results of the older image",
     )
     parser.add_argument(
         "--output",
@@ -42,10 +51,13 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         PipelineError: see `components.errors`; each has its own exit code.
     """
     config, environment = shared.load(
-        arguments, root=arguments.pipeline_root, image=arguments.image
+        arguments,
+        root=arguments.pipeline_root,
+        image=arguments.image,
+        allow_tag=arguments.allow_tag,
     )
     output = Path(paths.absolute(arguments.output))
-    environment.require_cluster(config.data.source, config.initial_weights.source)
+    reach.require(environment, config.data.source, config.initial_weights.source)
     names.require(config.pipeline_name, environment.artifacts)
     description = door.describe(config, environment)
     # A compiled file takes no space to speak of; what the run needs, the cluster must have.

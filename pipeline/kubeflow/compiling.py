@@ -5,19 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 import schemas
-from components import runtime
+from components import runtime, texts
 from components.storage import paths
-from pipeline import plan
+from pipeline import plan, steps
 from pipeline.config import PipelineConfig
 from pipeline.door import Description
 from pipeline.environment import Environment
 from pipeline.graph import UNCACHED_WHERE_UNKNOWN, create_pipeline
 from pipeline.inputs import Inputs
-from pipeline.kubeflow import check, run_parameters, specs, step
+from pipeline.kubeflow import check, placing, run_parameters, specs, step, yaml_writing
 from pipeline.kubeflow.run_parameters import Run
 
 
@@ -52,6 +51,8 @@ def compile_pipeline(
     if dry_run:
         pipeline = create_pipeline(config, inputs, pipeline_root=environment.artifacts)
         plan.show(console, config, environment, pipeline)
+        console.print("[bold]what each step gets[/bold]")
+        console.print(placing.table(environment, [node.id for node in pipeline.components]))
         return
     spec = specs.compiled(config, inputs, environment.artifacts, environment.image)
     _complete(spec, environment)
@@ -66,7 +67,8 @@ def compile_pipeline(
             records=records,
         ),
     )
-    text = yaml.safe_dump(spec, sort_keys=True)
+    platform = placing.place(spec, environment)
+    text = yaml_writing.text([spec, *([platform] if platform else [])])
     # The suffix decides the format: spec 2.1.0 is read from YAML only.
     target = output / f"{config.name}.yaml"
     check.require_fit(text.encode(), str(target))
@@ -79,11 +81,12 @@ def _print_next(
     target: Path, config: PipelineConfig, environment: Environment, records: str, console: Console
 ) -> None:
     """Prints where the file is, and how it becomes a run."""
+    images = dict.fromkeys(map(environment.image_of, steps.ALL))
     for line in (
         f"Compiled to {target}, which the check finds fit; it has not been run on a cluster.",
         "To do next:",
-        f"  1. Push the image {environment.image}, with this project installed, to where the "
-        "cluster pulls it from.",
+        f"  1. Push {texts.counted(len(images), 'image')} with this project installed, "
+        f"{', '.join(images)}, to where the cluster pulls from.",
         f"  2. Put the TFRecords to {records}.",
         f"  3. Upload the file in Kubeflow's dashboard, or: kfp pipeline create "
         f"-p {config.pipeline_name} {target}",
@@ -96,8 +99,8 @@ def _print_next(
 def _complete(spec: dict[str, Any], environment: Environment) -> None:
     """Puts in what TFX's compiler has no argument for.
 
-    The pipeline root; of every container our entry point, its runtime and its resources; and no
-    cache for the steps that look at something which the file does not know.
+    The pipeline root; of every container our entry point and its runtime; and no cache for the
+    steps that look at something which the file does not know.
     """
     spec["defaultPipelineRoot"] = environment.artifacts
     tasks = spec["root"]["dag"]["tasks"]
@@ -110,16 +113,6 @@ def _complete(spec: dict[str, Any], environment: Environment) -> None:
         container["command"] = ["python", "-m", step.MODULE]
         container["args"] += ["--node", label.removesuffix("_executor")]
         container["env"] = [{"name": runtime.VARIABLE, "value": place}]
-        asked = environment.resources_of(label.removesuffix("_executor"))
-        resources: dict[str, Any] = {}
-        if asked.cpu:
-            resources["cpuLimit"] = asked.cpu
-        if asked.memory_gb:
-            resources["memoryLimit"] = asked.memory_gb
-        if asked.gpus:
-            resources["accelerator"] = {"type": asked.gpu_type, "count": str(asked.gpus)}
-        if resources:
-            container["resources"] = resources
 
 
 def _parametrize(spec: dict[str, Any], inputs: Inputs, run: Run) -> None:

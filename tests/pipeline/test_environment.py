@@ -7,8 +7,10 @@ from components.errors import ConfigError
 from components.runtime import Signing
 from components.storage import paths
 from pipeline import environment, recipes, steps
-from pipeline.environment import Beam, Environment, Resources
+from pipeline.environment import Beam, Environment
 from pipeline.inputs import Inputs
+from pipeline.kubeflow import reach
+from pipeline.placement.resources import Resources
 
 BELOW_ROOT = ("artifacts", "served", "training_states", "records")
 PATHS = ("root", *BELOW_ROOT)
@@ -39,7 +41,8 @@ def test_those_that_ship_can_be_read(name):
 def test_local_and_kubeflow_ship_and_do_what_they_say():
     assert environment.available() == ("kubeflow", "local")
     environment.load("local").require_local()
-    environment.load("kubeflow").require_cluster(None)
+    digest = f"registry.example/deeplab@sha256:{'0a' * 32}"
+    reach.require(environment.load("kubeflow", image=digest), None)
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are():
@@ -189,35 +192,6 @@ def test_other_metadata_is_no_path_to_make_absolute(tmp_path, metadata):
     assert made.made_absolute() == made
 
 
-@pytest.mark.parametrize("field", [*PATHS, "metadata", "data.source"])
-def test_a_cluster_takes_no_relative_path(tmp_path, field):
-    value = "sqlite:near/it" if field == "metadata" else "near/it"
-    given = {"root": "/root", "image": "name:tag"}
-    given |= {} if field == "data.source" else {field: value}
-    if field == "root":
-        given |= {name: "/elsewhere" for name in BELOW_ROOT}
-    made = load(tmp_path, "\n".join(f"{key} = '{text}'" for key, text in given.items()))
-    with pytest.raises(ConfigError) as caught:
-        made.require_cluster(value if field == "data.source" else "/data")
-    (line,) = str(caught.value).split("\n")
-    assert line.startswith(f"expected {field} to be an absolute path or a bucket's address, ")
-    assert "got near/it; to fix" in line
-
-
-def test_a_cluster_needs_an_image_and_all_that_is_missing_is_named(tmp_path):
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, "root = 'near'").require_cluster("data")
-    lines = str(caught.value).split("\n")
-    assert len(lines) == len(PATHS) + 2
-    assert lines[-1].startswith("expected an image for steps run on other machines; got none")
-
-
-@pytest.mark.parametrize("source", [None, "/data", "gs://bucket/data"])
-def test_a_cluster_takes_absolute_paths_and_addresses_and_schemas_from_here(tmp_path, source):
-    text = "root = 's3://b'\nserved = '/mnt/served'\nimage = 'name'\nschemas = ['own']"
-    load(tmp_path, text).require_cluster(source)
-
-
 def test_options_of_beam_are_those_of_the_step_or_of_all(tmp_path):
     text = """
         root = "/r"
@@ -242,7 +216,7 @@ def test_what_is_no_option_of_beam_is_refused(tmp_path, place):
 def test_a_step_without_resources_of_its_own_has_the_default(tmp_path):
     made = load(tmp_path, "root = 'x'\n[resources]\ndefault.cpu = 2\nTrainer.gpus = 1")
     assert made.resources_of("Pusher") == Resources(cpu=2)
-    assert made.resources_of("Trainer") == Resources(gpus=1)
+    assert made.resources_of("Trainer") == Resources(cpu=2, gpus=1)
     assert load(tmp_path, "root = 'x'").resources_of("Trainer") == Resources()
 
 
@@ -259,6 +233,7 @@ CHANGED = {
     "metadata": "sqlite:/e",
     "beam": Beam(options=("--runner=FlinkRunner",)),
     "image": "name:tag",
+    "allow_tag": True,
     "resources": {"Trainer": Resources(gpus=8)},
     "schemas": ("/f",),
     "min_free_disk_gb": 9.0,
