@@ -18,12 +18,12 @@ from components.errors import ConfigError
 from components.runtime import MODEL_SERVER, Runtime, Signing
 from components.storage import paths
 from pipeline import environment_faults, steps
-from pipeline.placement.kubernetes import IMAGE, VARIABLE
-from pipeline.placement.resources import Resources, Section
+from pipeline.placement import OnCluster
+from pipeline.placement.kubernetes import VARIABLE
+from pipeline.placement.resources import Section
 
 _SHIPPED = Path(__file__).parent / "environments"
 
-_Step = Literal[steps.ALL]
 _BeamStep = Literal[steps.ON_BEAM]
 _SecretName = Annotated[str, Field(pattern=rf"^{VARIABLE}$")]
 
@@ -53,7 +53,7 @@ class Beam(Section):
         return self
 
 
-class Environment(Section):
+class Environment(OnCluster):
     """Where a run happens. In paths, `{root}` stands for `root`."""
 
     name: str
@@ -78,16 +78,6 @@ class Environment(Section):
     """ML Metadata: `sqlite:PATH`; empty where the orchestrator keeps its own record."""
 
     beam: Beam = Beam()
-
-    image: str = ""
-    """Container image with this project installed, by its digest, `name@sha256:…`."""
-
-    allow_tag: bool = False
-    """Whether an image may go by its tag. Kubeflow's cache knows an image by its name alone: when
-    the tag moves, finished steps are answered with results of the older image."""
-
-    resources: Mapping[Literal["default", _Step], Resources] = {}
-    """By the name of the step; `default` for those without an entry."""
 
     schemas: tuple[str, ...] = ()
     """Folders of data set descriptions, beside those that ship."""
@@ -119,35 +109,10 @@ class Environment(Section):
             if paths.has_glob(value)
         ]
         wrong += self._wrong_metadata()
-        wrong += self._wrong_images()
-        if "image" in self.resources.get("default", Resources()).model_fields_set:
-            wrong.append(
-                "expected resources.default without image; got one; to fix, write it as image at "
-                "the top of the file"
-            )
-        wrong += self._wrong_resources()
+        wrong += self.placement_faults()
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
-
-    def _wrong_images(self) -> list[str]:
-        named = {"image": self.image}
-        named |= {f"resources.{step}.image": r.image for step, r in self.resources.items()}
-        return [
-            f"expected {field} to be a container image; got {image!r}; to fix, write "
-            "name@sha256:digest, or name:tag"
-            for field, image in named.items()
-            if image and not IMAGE.fullmatch(image)
-        ]
-
-    def _wrong_resources(self) -> list[str]:
-        """What does not fit together; what is wrong with the default is said once."""
-        found = self.resources_of("default").faults("resources.default")
-        for step in self.resources.keys() - {"default"}:
-            place = f"resources.{step}"
-            own = self.resources_of(step).faults(place)
-            found += [f for f in own if f.replace(place, "resources.default") not in found]
-        return found
 
     def _below_root(self, path: str) -> str:
         return path.replace("{root}", self.root.rstrip("/"))
@@ -205,15 +170,6 @@ class Environment(Section):
         if self.signing is not None:
             changed["signing"] = self.signing.moved(paths.absolute)
         return self.model_copy(update=changed)
-
-    def resources_of(self, step: str) -> Resources:
-        """What a step asks of a cluster, see `Resources`."""
-        default = self.resources.get("default", Resources())
-        return self.resources.get(step, Resources()).over(default)
-
-    def image_of(self, step: str) -> str:
-        """The image of a step; empty where there is none."""
-        return self.resources_of(step).image or self.image
 
     def runtime(self) -> Runtime:
         """What the steps have to know of it."""

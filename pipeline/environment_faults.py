@@ -8,6 +8,7 @@ import pydantic
 from pipeline.placement.kubernetes import PLACE, VARIABLE
 
 _NAMES_OF_SECRETS = ("signing.password", "signing.identity_token")
+_BY_REFERENCE = "secret_variables"
 
 
 def lines(error: pydantic.ValidationError, path: Path) -> list[str]:
@@ -29,13 +30,14 @@ def lines(error: pydantic.ValidationError, path: Path) -> list[str]:
                 f"expected {place} to be the name of an environment variable; got something else; "
                 "to fix, put the secret into a variable and its name here"
             )
-        elif ".secrets" in place:
+        elif place.split(".")[0] == _BY_REFERENCE:
             found.append(
-                f"expected {place} to be a variable of the step with where its secret is; got "
-                'something else; to fix, write VARIABLE = { name = "a Secret", key = "its key" }'
+                f"expected {place} to be a variable of steps with where the cluster keeps its "
+                'value; got something else; to fix, write VARIABLE = "secret/key"'
             )
         else:
-            source = "placement/resources" if place.startswith("resources.") else "environment"
+            is_placed = place.startswith(("resources.", "volumes."))
+            source = "placement/resources" if is_placed else "environment"
             found.append(
                 f"expected {place} to be valid in {path}; got a value that is not "
                 f"({fault['msg'].lower()}); to fix, see the docstrings in pipeline/{source}.py"
@@ -46,10 +48,9 @@ def lines(error: pydantic.ValidationError, path: Path) -> list[str]:
 def _place(loc: tuple[int | str, ...]) -> str:
     """Where a fault is; without a name that may be a secret that was written at the wrong place."""
     parts = [str(part) for part in loc]
-    if parts[:1] == ["resources"] and "secrets" in parts:
-        variable, *below = parts[parts.index("secrets") + 1 :] or ("",)
-        if below[:1] not in (["name"], ["key"]):
-            below = []
+    if parts[:1] == [_BY_REFERENCE]:
+        variable, *below = parts[1:] or ("",)
         is_name = re.fullmatch(VARIABLE, variable, re.ASCII) and "[key]" not in parts
-        parts[parts.index("secrets") + 1 :] = [variable, *below] if is_name else []
+        is_field = below[:1] in (["key"], ["steps"])
+        parts[1:] = [variable, *(below if is_field else [])] if is_name else []
     return ".".join(part for part in parts if part != "[key]")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from components.errors import ConfigError
 from components.storage import paths
 from pipeline import doctor, door, terminal
 from pipeline.commands import arguments as shared
@@ -57,8 +58,10 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         allow_tag=arguments.allow_tag,
     )
     output = Path(paths.absolute(arguments.output))
-    reach.require(environment, config.data.source, config.initial_weights.source)
-    names.require(config.pipeline_name, environment.artifacts)
+    faults = names.sentences(config.pipeline_name, environment.artifacts)
+    faults += reach.sentences(environment, config.data.source, config.initial_weights.source)
+    if faults:
+        raise ConfigError("\n".join(faults))
     description = door.describe(config, environment)
     # A compiled file takes no space to speak of; what the run needs, the cluster must have.
     doctor.require_healthy(doctor.examine_machine(output, min_free_disk_gb=0.1))

@@ -10,12 +10,11 @@ from typing import Any
 
 from rich.table import Table
 
-from pipeline.environment import Environment
-from pipeline.placement.kubernetes import MADE
+from pipeline.placement import OnCluster
 from pipeline.placement.resources import Resources, Toleration, Volume
 
 
-def place(spec: dict[str, Any], environment: Environment) -> dict[str, Any]:
+def place(spec: dict[str, Any], environment: OnCluster) -> dict[str, Any]:
     """Writes image, resources, retries and cache of every step into a specification.
 
     Args:
@@ -34,16 +33,16 @@ def place(spec: dict[str, Any], environment: Environment) -> dict[str, Any]:
         container["image"] = environment.image_of(step)
         if amounts := _amounts(asked):
             container["resources"] = amounts
-        if asked.retries.limit:
+        if asked.retries is not None:
             task["retryPolicy"] = {
                 "maxRetryCount": asked.retries.limit,
-                "backoffDuration": f"{asked.retries.pause_s}s",
+                "backoffDuration": f"{asked.retries.seconds}s",
                 "backoffFactor": asked.retries.factor,
-                "backoffMaxDuration": f"{asked.retries.maximum_s}s",
+                "backoffMaxDuration": f"{asked.retries.max_seconds}s",
             }
         if not asked.cache:
             task["cachingOptions"] = {}
-        if found := _settings(asked):
+        if found := _settings(environment, step):
             settings[label] = found
     if not settings:
         return {}
@@ -67,28 +66,26 @@ def _amounts(asked: Resources) -> dict[str, Any]:
     return found
 
 
-def _settings(asked: Resources) -> dict[str, Any]:
+def _settings(environment: OnCluster, step: str) -> dict[str, Any]:
     """What the platform document says of a step; without what it does not ask for."""
+    asked = environment.resources_of(step)
     found = {
-        "imagePullPolicy": asked.image_pull_policy,
-        "imagePullSecret": [{"secretName": name} for name in asked.image_pull_secrets],
+        "imagePullPolicy": environment.image_pull_policy,
+        "imagePullSecret": [{"secretName": name} for name in environment.image_pull_secrets],
         # A number of 64 bits is a text in a message's JSON.
-        "activeDeadlineSeconds": str(asked.time_limit_s) if asked.time_limit_s else None,
+        "activeDeadlineSeconds": str(60 * asked.max_minutes) if asked.max_minutes else None,
         "nodeSelector": {"labels": dict(asked.node_selector)} if asked.node_selector else None,
         "tolerations": [_toleration(each) for each in asked.tolerations],
         "secretAsEnv": [
-            {
-                "secretName": secret.name,
-                "keyToEnv": [{"secretKey": secret.key, "envVar": variable}],
-            }
-            for variable, secret in sorted(asked.secrets.items())
+            {"secretName": name, "keyToEnv": [{"secretKey": key, "envVar": variable}]}
+            for variable, (name, key) in sorted(environment.secrets_of(step).items())
         ],
         "podMetadata": {
             key: dict(given)
             for key, given in (("labels", asked.labels), ("annotations", asked.annotations))
             if given
         },
-        **_volumes(asked.volumes),
+        **_volumes(environment.volumes_of(step)),
     }
     return {key: value for key, value in found.items() if value}
 
@@ -105,10 +102,10 @@ def _toleration(each: Toleration) -> dict[str, Any]:
 
 
 def _volumes(volumes: Mapping[str, Volume]) -> dict[str, list[dict[str, Any]]]:
-    """Mounts by their kind, in the order of their paths."""
+    """Mounts by their kind, in the order of their names."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for number, (path, volume) in enumerate(sorted(volumes.items())):
-        mount: dict[str, Any] = {"mountPath": path}
+    for name, volume in sorted(volumes.items()):
+        mount: dict[str, Any] = {"mountPath": volume.path}
         if volume.claim:
             kind = "pvcMount"
             mount |= {"constant": volume.claim}
@@ -118,12 +115,12 @@ def _volumes(volumes: Mapping[str, Volume]) -> dict[str, list[dict[str, Any]]]:
             mount |= {"secretName": volume.secret, "optional": False}
         elif volume.empty_gb is not None:
             kind = "emptyDirMounts"
-            mount |= {"volumeName": f"{MADE}{number}", "sizeLimit": _quantity(volume.empty_gb)}
+            mount |= {"volumeName": name, "sizeLimit": _quantity(volume.empty_gb)}
             mount |= {"medium": "Memory"} if volume.in_memory else {}
         else:
             kind = "genericEphemeralVolume"
             mount |= {
-                "volumeName": f"{MADE}{number}",
+                "volumeName": name,
                 "accessModes": ["ReadWriteOnce"],
                 "size": _quantity(volume.ephemeral_gb),
             }
@@ -141,9 +138,9 @@ def _quantity(gigabytes: float) -> str:
     return f"{round(gigabytes * 1000)}M"
 
 
-def table(environment: Environment, steps: Iterable[str]) -> Table:
+def table(environment: OnCluster, steps: Iterable[str]) -> Table:
     """What each step gets, for people; of secrets the names of their variables."""
-    shown = Table("step", "cores", "memory", "GPUs", "attempts", "time limit", "cache", "volumes")
+    shown = Table("step", "cores", "memory", "GPUs", "attempts", "minutes", "cache", "volumes")
     shown.add_column("secrets")
     for step in steps:
         asked = environment.resources_of(step)
@@ -152,11 +149,11 @@ def table(environment: Environment, steps: Iterable[str]) -> Table:
             _range(asked.cpu_request, asked.cpu),
             _range(asked.memory_request_gb, asked.memory_gb, " GB"),
             f"{asked.gpus} {asked.gpu_type}" if asked.gpus else "",
-            str(asked.retries.limit + 1),
-            f"{asked.time_limit_s} s" if asked.time_limit_s else "",
+            str(1 + (asked.retries.limit if asked.retries else 0)),
+            str(asked.max_minutes or ""),
             "" if asked.cache else "off",
-            ", ".join(sorted(asked.volumes)),
-            ", ".join(sorted(asked.secrets)),
+            ", ".join(sorted(volume.path for volume in environment.volumes_of(step).values())),
+            ", ".join(sorted(environment.secrets_of(step))),
         )
     return shown
 

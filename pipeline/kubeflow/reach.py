@@ -6,11 +6,9 @@ A pod sees buckets and what is mounted into it, and nothing of the machine that 
 import os
 from collections.abc import Iterator, Sequence
 
-from components.errors import ConfigError
 from components.storage import paths
 from pipeline import steps
 from pipeline.environment import Environment
-from pipeline.placement.resources import Volume
 
 _OF_SERVED = ("Sources", "Baseline", "Pusher")
 _OF_STATES = ("Tuner", "Trainer")
@@ -19,27 +17,24 @@ _OF_WEIGHTS = ("Sources", "InitialWeights")
 _OF_KEYS = ("Pusher",)
 
 
-def require(
+def sentences(
     environment: Environment, data_source: str | None, weights_source: str | None = None
-) -> None:
-    """Refuses what steps on other machines could not use.
+) -> list[str]:
+    """What steps on other machines could not use: a sentence for each fault.
+
+    An image that is missing or goes by a tag, a path that is relative or that a step does not see,
+    a secret that a step is not given.
 
     Args:
         environment: where they run.
         data_source: the folder of the data, if one is given.
         weights_source: path, address or name of the initial weights, likewise.
-
-    Raises:
-        ConfigError: with all faults: an image that is missing or goes by a tag, a path that is
-            relative or that a step does not see, a secret that no step is given.
     """
-    faults = [
+    return [
         *_paths(environment, data_source, weights_source),
         *_images(environment),
         *_secrets(environment),
     ]
-    if faults:
-        raise ConfigError("\n".join(faults))
 
 
 def _images(environment: Environment) -> Iterator[str]:
@@ -78,8 +73,8 @@ def _paths(
         if blind:
             yield (
                 f"expected {field} in a bucket, or on a volume of {', '.join(blind)}; got {path}, "
-                "which is seen by no pod of it; to fix, give a bucket's address, or mount a claim: "
-                f'resources.default.volumes."{path}" = {{ claim = "its name" }}'
+                "which no pod of theirs shows; to fix, give a bucket's address, or mount a claim: "
+                f'volumes.data = {{ path = "{path}", claim = "its name" }}'
             )
         elif len(set(found.values())) > 1:
             yield (
@@ -93,7 +88,7 @@ def _used(
 ) -> dict[str, tuple[str, Sequence[str]]]:
     """Paths by what they are called, with the steps that use them."""
     served = [*_OF_SERVED, *(["InitialWeights"] if weights_source == "served" else [])]
-    # The pipeline root, below it lie the artifacts, is a bucket; see `check.names.require`.
+    # The pipeline root, below it lie the artifacts, is a bucket; see `check.names`.
     found: dict[str, tuple[str, Sequence[str]]] = {
         "root": (environment.root, ()),
         "artifacts": (environment.artifacts, ()),
@@ -115,17 +110,20 @@ def _used(
 
 def _mounted(environment: Environment, step: str, path: str) -> tuple[str, str] | None:
     """On which claim or secret a step sees a path, and where there; None where it does not."""
-    volumes = environment.resources_of(step).volumes
     clean = os.path.normpath(path)
-    above = [mount for mount in volumes if f"{clean}/".startswith(f"{mount}/")]
+    above = [
+        volume
+        for volume in environment.volumes_of(step).values()
+        if f"{clean}/".startswith(f"{volume.path}/")
+    ]
     if not above:
         return None
-    mount = max(above, key=len)
-    volume: Volume = volumes[mount]
+    volume = max(above, key=lambda volume: len(volume.path))
     name = volume.claim or volume.secret
     if name is None:  # Empty when the step starts, and gone with it.
         return None
-    return name, os.path.normpath(os.path.join("/", volume.sub_path, f".{clean[len(mount) :]}"))
+    below = clean[len(volume.path) :]
+    return name, os.path.normpath(f"/{volume.sub_path}/{below}")
 
 
 def _secrets(environment: Environment) -> Iterator[str]:
@@ -137,11 +135,10 @@ def _secrets(environment: Environment) -> Iterator[str]:
             if variable := getattr(signing, name):
                 wanted.append((f"signing.{name}", variable, _OF_KEYS))
     for field, variable, users in wanted:
-        blind = [step for step in users if variable not in environment.resources_of(step).secrets]
+        blind = [step for step in users if variable not in environment.secrets_of(step)]
         if blind:
             yield (
-                f"expected the variable {variable} of {field} among the secrets of "
+                f"expected the variable {variable} of {field} among the secret_variables of "
                 f"{', '.join(blind)}; got none; to fix, say where the cluster keeps it: "
-                f"resources.{blind[0] if len(blind) == 1 else 'default'}.secrets.{variable} = "
-                '{ name = "a Secret", key = "its key" }'
+                f'secret_variables.{variable} = "secret/key"'
             )

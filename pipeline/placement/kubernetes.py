@@ -15,7 +15,6 @@ PLACE = "{place}"
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
-_LONGEST_LABEL = 63
 _NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _LONGEST_NAME = 253
 VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -36,9 +35,7 @@ _OWN_VARIABLES = re.compile(r"KFP_.*|DEEPLAB_.*|METADATA_GRPC_SERVICE_(HOST|PORT
 
 _OWN_METADATA = ("workflows.argoproj.io/", "pipelines.kubeflow.org/")
 
-MADE = "deeplab-"
-"""How the names of volumes begin that exist for a step alone."""
-
+TEN_YEARS = 10 * 365 * 24 * 3600
 WEEK = 7 * 24 * 3600
 
 
@@ -153,21 +150,10 @@ VolumeName = Annotated[
         # Kubeflow names the volume as its claim or secret (`backend/src/v2/driver/k8s.go`).
         _rule(
             _LABEL,
-            "a name of at most 63 lower-case letters, digits and -, for Kubeflow calls the volume "
-            "so, too",
-            "rename the object in the cluster",
-            longest=_LONGEST_LABEL,
-        )
-    ),
-]
-SecretKeyName = Annotated[
-    str,
-    AfterValidator(
-        _rule(
-            r"(?!\.\.|\.$)[-._a-zA-Z0-9]+",
-            "a key of a secret: letters, digits and -._",
-            "write the key that kubectl describe secret shows, never the value",
-            secret=True,
+            "a name of at most 63 lower-case letters, digits and -, for the volume of a pod is "
+            "called so",
+            "rename it",
+            longest=63,
         )
     ),
 ]
@@ -199,9 +185,21 @@ StorageClass = Annotated[
         _rule(rf"({_SUBDOMAIN})?", "a StorageClass's name", "write what kubectl get sc shows")
     ),
 ]
+SecretKey = Annotated[
+    str,
+    AfterValidator(
+        _rule(
+            rf"{_SUBDOMAIN}/(?!\.\.|\.$)[-._a-zA-Z0-9]+",
+            "secret/key: the name of a Secret of the namespace, and a key in it",
+            "write what kubectl describe secret shows, never the value",
+            longest=2 * _LONGEST_NAME,
+            secret=True,
+        )
+    ),
+]
 MountPath = Annotated[str, AfterValidator(_mount_path)]
 # Below a thousandth and above a billion Go would write an exponent, see `backend/src/v2/driver`.
 Amount = Annotated[float, Field(ge=0.001, le=1e9, strict=True), AfterValidator(_thousandths)]
-Seconds = Annotated[int, Field(ge=0, le=10 * 365 * 24 * 3600, strict=True)]
+Seconds = Annotated[int, Field(ge=0, le=TEN_YEARS, strict=True)]
 Annotation = Annotated[str, AfterValidator(_annotation)]
 SubPath = Annotated[str, AfterValidator(_sub_path)]

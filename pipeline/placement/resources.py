@@ -1,15 +1,15 @@
-"""What a step asks of a cluster: the part of an environment that is set by step."""
+"""What a step asks of a cluster, and what it sees there."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
 
+from pipeline import steps
 from pipeline.placement.kubernetes import (
-    MADE,
-    OWN_VOLUMES,
     PLACE,
+    TEN_YEARS,
     WEEK,
     Amount,
     Annotation,
@@ -17,15 +17,15 @@ from pipeline.placement.kubernetes import (
     LabelKey,
     LabelValue,
     MountPath,
-    ObjectName,
     OwnKey,
     Seconds,
-    SecretKeyName,
+    SecretKey,
     StorageClass,
     SubPath,
-    Variable,
     VolumeName,
 )
+
+_Step = Literal[steps.ALL]
 
 
 class Section(pydantic.BaseModel, frozen=True, extra="forbid"):
@@ -33,20 +33,21 @@ class Section(pydantic.BaseModel, frozen=True, extra="forbid"):
 
 
 class Retries(Section):
-    """How often a step that failed is started again, and after which time."""
+    """How often a failed step is tried again, and after how long."""
 
-    limit: Annotated[int, Field(ge=0, le=100, strict=True)] = 0
-    """Attempts beside the first."""
+    limit: Annotated[int, Field(ge=1, le=100, strict=True)]
+    """Attempts after the first."""
 
-    pause_s: Annotated[int, Field(ge=1, le=WEEK, strict=True)] = 30
-    """Seconds before the second attempt; whole ones, Kubeflow drops what is less."""
+    seconds: Annotated[int, Field(ge=0, le=WEEK, strict=True)] = 30
+    """Before the second attempt; whole ones, Kubeflow drops what is less."""
 
     factor: Annotated[int, Field(ge=1, le=100, strict=True)] = 2
-    """By which the pause grows; Argo reads whole ones alone (`workflow/controller/operator.go`)."""
+    """Each pause is so many times the one before; Argo reads whole ones alone
+    (`workflow/controller/operator.go`)."""
 
-    maximum_s: Annotated[int, Field(ge=1, le=10 * 365 * 24 * 3600, strict=True)] = WEEK
-    """Seconds after the **start** of the first attempt at which Argo gives up: the time that the
-    attempts themselves take is part of it. Without it Argo would never repeat."""
+    max_seconds: Annotated[int, Field(ge=1, le=TEN_YEARS, strict=True)] = WEEK
+    """No attempt is begun later than this after the **start** of the first: the time that the
+    attempts themselves take counts. Without it Argo would never repeat."""
 
 
 class Toleration(Section):
@@ -55,10 +56,10 @@ class Toleration(Section):
     key: LabelKey | None = None
     """Of the taint; None for every taint."""
 
-    operator: Literal["Equal", "Exists"] = "Equal"
+    operator: Literal["Exists", "Equal"] = "Exists"
     value: LabelValue = ""
-    effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
-    """Empty for all."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """None for all."""
 
     seconds: Seconds | None = None
     """How long a node that gets the taint keeps the step; None for ever."""
@@ -68,7 +69,7 @@ class Toleration(Section):
         if self.operator == "Exists" and self.value:
             raise ValueError(
                 f"expected {PLACE} with operator Exists to have no value; got {self.value!r}; to "
-                "fix, take one of them away"
+                'fix, take it away, or write operator = "Equal"'
             )
         if self.key is None and self.operator != "Exists":
             raise ValueError(
@@ -84,28 +85,34 @@ class Toleration(Section):
 
 
 class Volume(Section):
-    """What is mounted at a path of a step: one of four kinds."""
+    """A folder that steps see beside their own: one of four kinds."""
+
+    path: MountPath
+    """Where they see it."""
 
     claim: VolumeName | None = None
     """A PersistentVolumeClaim of the namespace. Its name is part of Kubeflow's cache key."""
 
     sub_path: SubPath = ""
-    """Folder of the claim's volume that is mounted; empty for all of it."""
+    """Folder of the claim's volume that is seen; empty for all of it."""
 
     secret: VolumeName | None = None
     """A Secret of the namespace: a file for each of its keys."""
 
     empty_gb: Amount | None = None
-    """An empty folder of the node, of at most so many GB of 1e9 bytes."""
+    """An empty folder of the node for one attempt, of at most so many GB of 1e9 bytes."""
 
     in_memory: bool = False
     """The empty folder lies in the memory of the step."""
 
     ephemeral_gb: Amount | None = None
-    """A volume of so many GB that is made for the step and goes with it."""
+    """A volume of so many GB that is made for one attempt and goes with it."""
 
     storage_class: StorageClass = ""
     """Of the ephemeral volume; empty for the cluster's default."""
+
+    steps: tuple[_Step, ...] = steps.ALL
+    """Which see it; all by default."""
 
     @pydantic.model_validator(mode="after")
     def _is_one(self):
@@ -126,30 +133,29 @@ class Volume(Section):
         return self
 
 
-class SecretKey(Section):
-    """Where the cluster keeps a secret; never the secret."""
+class SecretVariable(Section):
+    """Where the cluster keeps what an environment variable holds; never the secret.
 
-    name: ObjectName
-    """Of a Secret of the namespace."""
+    A text alone is its `key`.
+    """
 
-    key: SecretKeyName
-    """In it."""
+    key: SecretKey
+    """`secret/key`: a Secret of the namespace, and the key in it."""
+
+    steps: tuple[_Step, ...] = steps.ALL
+    """Which get the variable; all by default."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _is_key(cls, given: Any) -> Any:
+        return {"key": given} if isinstance(given, str) else given
 
 
 class Resources(Section):
-    """What a step asks of a cluster; on one machine it has no effect.
-
-    A step has what its own entry gives, for the rest what `default` gives; in tables (volumes,
-    secrets, labels) the two are joined by their keys.
-    """
+    """What a step asks of a cluster. What a step leaves out it has from `default`."""
 
     image: str | None = None
     """In place of the environment's, for example one for GPUs."""
-
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-
-    image_pull_secrets: tuple[ObjectName, ...] = ()
-    """Secrets with the credentials of registries."""
 
     cpu: Amount | None = None
     """Cores at most."""
@@ -169,11 +175,11 @@ class Resources(Section):
     gpu_type: GpuType = "nvidia.com/gpu"
     """The name of the resource, as the cluster knows it."""
 
-    retries: Retries = Retries()
+    retries: Retries | None = None
+    """None: a failed step fails the run."""
 
-    time_limit_s: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)] | None = None
-    """Seconds after which an attempt is ended; from the start of its pod, pulling the image
-    included."""
+    max_minutes: Annotated[int, Field(ge=1, le=TEN_YEARS // 60, strict=True)] | None = None
+    """An attempt that takes longer is ended, and fails; pulling the image counts."""
 
     cache: bool = True
     """Whether a finished step is reused; `Sources` never is."""
@@ -183,12 +189,6 @@ class Resources(Section):
 
     tolerations: tuple[Toleration, ...] = ()
 
-    volumes: Mapping[MountPath, Volume] = {}
-    """By the path that the step sees them at."""
-
-    secrets: Mapping[Variable, SecretKey] = {}
-    """Environment variables of the step that hold secrets, by reference."""
-
     labels: Mapping[OwnKey, LabelValue] = {}
     """Of the step's pod."""
 
@@ -196,12 +196,10 @@ class Resources(Section):
     """Of the step's pod."""
 
     def over(self, default: "Resources") -> "Resources":
-        """This entry with the default's values for all that it does not give."""
-        values = {field: getattr(default, field) for field in default.model_fields_set}
-        for field in self.model_fields_set:
-            own = getattr(self, field)
-            is_table = isinstance(own, Mapping) and field in values
-            values[field] = {**values[field], **own} if is_table else own
+        """With what `default` gives where this says nothing; not judged anew, see `faults`."""
+        said = {name: getattr(self, name) for name in self.model_fields_set}
+        below = {name: getattr(default, name) for name in default.model_fields_set}
+        values = {**below, **said}
         return self.model_construct(_fields_set=set(values), **values)
 
     def faults(self, place: str) -> list[str]:
@@ -220,42 +218,18 @@ class Resources(Section):
                     f"expected {place} to ask for no more {kind} than its limit; got a request of "
                     f"{request:g} and a limit of {limit:g}; to fix, raise the limit"
                 )
-        if self.retries.limit and self.retries.maximum_s < self.retries.pause_s:
+        if self.retries is None:
+            return found
+        last = self.retries.max_seconds
+        if last < self.retries.seconds:
             found.append(
-                f"expected {place}.retries with maximum_s of at least pause_s; got "
-                f"{self.retries.maximum_s} and {self.retries.pause_s}, with which nothing is ever "
-                "repeated; to fix, raise maximum_s"
+                f"expected {place}.retries with max_seconds of at least seconds; got {last} and "
+                f"{self.retries.seconds}, with which nothing is ever repeated; to fix, raise "
+                "max_seconds"
             )
-        if self.retries.limit and self.time_limit_s and (
-            self.retries.maximum_s <= self.time_limit_s
-        ):  # fmt: skip
+        if self.max_minutes and last <= 60 * self.max_minutes:
             found.append(
-                f"expected {place}.retries.maximum_s above time_limit_s, which the first attempt "
-                f"may take; got {self.retries.maximum_s} and {self.time_limit_s}; to fix, raise "
-                "maximum_s"
-            )
-        return found + self._volume_faults(place)
-
-    def _volume_faults(self, place: str) -> list[str]:
-        """Volumes whose names Kubernetes would take for one, and paths that hide each other."""
-        found, kinds = [], {}
-        for path, volume in self.volumes.items():
-            name = volume.claim or volume.secret
-            kind = "claim" if volume.claim else "secret"
-            if name in OWN_VOLUMES or (name or "").startswith(MADE):
-                found.append(
-                    f"expected {place}.volumes.{path} not to be called as Kubeflow's and our own "
-                    f"volumes are; got {name}; to fix, rename the {kind} in the cluster"
-                )
-            elif name and kinds.setdefault(name, kind) != kind:
-                found.append(
-                    f"expected {place}.volumes to have no claim and secret of one name, which "
-                    f"Kubeflow makes one volume of; got {name}; to fix, rename one of them"
-                )
-        secrets = [volume.secret for volume in self.volumes.values() if volume.secret]
-        for name in sorted({name for name in secrets if secrets.count(name) > 1}):
-            found.append(
-                f"expected {place}.volumes to mount a secret once; got {name} twice; to fix, take "
-                "one of them away"
+                f"expected {place}.retries.max_seconds above max_minutes, which the first attempt "
+                f"may take; got {last} s and {self.max_minutes} min; to fix, raise max_seconds"
             )
         return found

@@ -7,7 +7,7 @@ import yaml
 
 from components import runtime
 from pipeline import steps
-from pipeline.kubeflow import check
+from pipeline.kubeflow import check, run_parameters
 from tests.end_to_end.conftest import NODES
 from tests.pipeline.kubeflow import mutations
 
@@ -83,9 +83,9 @@ def test_every_step_is_a_container_that_knows_its_place(compiled):
         assert set(executor) == {"container"}
         container = executor["container"]
         assert container["image"] == IMAGE and "lifecycle" not in container
-        (variable,) = container["env"]
-        assert variable["name"] == runtime.VARIABLE
-        place = runtime.Runtime.model_validate_json(variable["value"])
+        variables = {each["name"]: each["value"] for each in container["env"]}
+        assert set(variables) <= {runtime.VARIABLE, run_parameters.VARIABLE}
+        place = runtime.Runtime.model_validate_json(variables[runtime.VARIABLE])
         assert place.served == "gs://bucket/runs/serving"
     trainer = executors["Trainer_executor"]["container"]["resources"]
     assert trainer["accelerator"] == {"type": "nvidia.com/gpu", "count": "1"}

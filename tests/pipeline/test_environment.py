@@ -10,7 +10,7 @@ from pipeline import environment, recipes, steps
 from pipeline.environment import Beam, Environment
 from pipeline.inputs import Inputs
 from pipeline.kubeflow import reach
-from pipeline.placement.resources import Resources
+from pipeline.placement.resources import Resources, SecretVariable, Volume
 
 BELOW_ROOT = ("artifacts", "served", "training_states", "records")
 PATHS = ("root", *BELOW_ROOT)
@@ -42,7 +42,7 @@ def test_local_and_kubeflow_ship_and_do_what_they_say():
     assert environment.available() == ("kubeflow", "local")
     environment.load("local").require_local()
     digest = f"registry.example/deeplab@sha256:{'0a' * 32}"
-    reach.require(environment.load("kubeflow", image=digest), None)
+    assert reach.sentences(environment.load("kubeflow", image=digest), None) == []
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are():
@@ -234,6 +234,10 @@ CHANGED = {
     "beam": Beam(options=("--runner=FlinkRunner",)),
     "image": "name:tag",
     "allow_tag": True,
+    "image_pull_policy": "Always",
+    "image_pull_secrets": ("registry",),
+    "volumes": {"shared": Volume(path="/mnt", claim="shared")},
+    "secret_variables": {"TOKEN": SecretVariable(key="store/token")},
     "resources": {"Trainer": Resources(gpus=8)},
     "schemas": ("/f",),
     "min_free_disk_gb": 9.0,

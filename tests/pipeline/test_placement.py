@@ -4,7 +4,7 @@ import pytest
 
 from components.errors import ConfigError
 from pipeline import environment
-from pipeline.placement.resources import Resources, Retries, SecretKey, Toleration, Volume
+from pipeline.placement.resources import Resources, Retries, Toleration, Volume
 
 SECRET = "hunter2 S3cret"
 
@@ -30,37 +30,49 @@ def test_a_step_has_its_own_values_and_the_default_for_the_rest(tmp_path):
         """
         [resources.default]
         cpu = 2
-        retries = { limit = 3, pause_s = 5 }
+        retries = { limit = 3, seconds = 5 }
         labels = { team = "a", stage = "b" }
-        secrets.TOKEN = { name = "store", key = "token" }
-        volumes."/mnt/a" = { claim = "a" }
         cache = false
         [resources.Trainer]
         cpu = 8
         retries = { limit = 1 }
         labels = { stage = "c" }
-        volumes."/mnt/b" = { empty_gb = 1 }
         cache = true
         """,
     )
     trainer = made.resources_of("Trainer")
     assert (trainer.cpu, trainer.cache, trainer.retries) == (8, True, Retries(limit=1))
-    assert trainer.labels == {"team": "a", "stage": "c"}
-    assert trainer.volumes == {"/mnt/a": Volume(claim="a"), "/mnt/b": Volume(empty_gb=1)}
-    assert trainer.secrets == {"TOKEN": SecretKey(name="store", key="token")}
+    assert trainer.labels == {"stage": "c"}
     other = made.resources_of("Pusher")
     assert other == made.resources["default"] and other.retries.limit == 3 and not other.cache
+
+
+def test_volumes_and_secrets_are_for_all_steps_or_for_some(tmp_path):
+    made = load(
+        tmp_path,
+        """
+        volumes.a = { path = "/a", claim = "a" }
+        volumes.b = { path = "/b", empty_gb = 1, steps = ["Trainer", "Tuner"] }
+        secret_variables.A = "store/a.b"
+        secret_variables.B = { key = "store.x/b", steps = ["Pusher"] }
+        """,
+    )
+    assert made.volumes_of("Trainer") == {
+        "a": Volume(path="/a", claim="a"),
+        "b": Volume(path="/b", empty_gb=1, steps=("Trainer", "Tuner")),
+    }
+    assert made.volumes_of("Pusher").keys() == {"a"}
+    assert made.secrets_of("Trainer") == {"A": ("store", "a.b")}
+    assert made.secrets_of("Pusher") == {"A": ("store", "a.b"), "B": ("store.x", "b")}
 
 
 @pytest.mark.parametrize("field", Resources.model_fields)
 def test_what_an_entry_gives_wins_over_every_default(field):
     values = {
-        **{"image": "a", "image_pull_policy": "Never", "image_pull_secrets": ["a"], "gpus": 3},
         **{"cpu": 1, "cpu_request": 1, "memory_gb": 1, "memory_request_gb": 1, "gpu_type": "a/b"},
-        **{"retries": {"limit": 1}, "time_limit_s": 5, "cache": False, "labels": {"a": "b"}},
+        **{"image": "a", "gpus": 3, "retries": {"limit": 1}, "max_minutes": 5, "cache": False},
         **{"node_selector": {"a": "b"}, "tolerations": [{"operator": "Exists"}]},
-        **{"volumes": {"/a": {"claim": "a"}}, "secrets": {"A": {"name": "a", "key": "a"}}},
-        "annotations": {"a": "b"},
+        **{"labels": {"a": "b"}, "annotations": {"a": "b"}},
     }
     assert values.keys() == Resources.model_fields.keys()
     own = Resources.model_validate({field: values[field]})
@@ -69,13 +81,13 @@ def test_what_an_entry_gives_wins_over_every_default(field):
     assert getattr(own.over(plain), field) == getattr(default, field) != getattr(plain, field)
     assert own.over(default) == default == plain.over(default)
     empty = Resources.model_validate({field: getattr(plain, field)})
-    is_table = isinstance(getattr(plain, field), dict)
-    assert getattr(empty.over(default), field) == getattr(default if is_table else plain, field)
+    assert getattr(empty.over(default), field) == getattr(plain, field)
 
 
 # === What is refused ===
 
 WRONG = [
+    ("retries = {}", "retries.limit"),
     ("cpu = 0", "cpu"),
     ("cpu = nan", "cpu"),
     ("cpu = inf", "cpu"),
@@ -88,17 +100,15 @@ WRONG = [
     ("gpus = true", "gpus"),
     ("gpu_type = 'T4'", "gpu_type"),
     ("image = 'Not An Image'", "image"),
-    ("image_pull_policy = 'always'", "image_pull_policy"),
-    ("image_pull_secrets = ['Creds']", "image_pull_secrets.0"),
-    ("retries.limit = -1", "retries.limit"),
-    ("retries.pause_s = 0.5", "retries.pause_s"),
-    ("retries.factor = 1.5", "retries.factor"),
-    ("retries.factor = 0", "retries.factor"),
-    ("retries.tries = 1", "retries.tries"),
-    ("retries = { limit = 1, pause_s = 60, maximum_s = 59 }", "retries"),
-    ("retries = { limit = 1, maximum_s = 100 }\ntime_limit_s = 100", "retries.maximum_s"),
-    ("time_limit_s = 0", "time_limit_s"),
-    ("time_limit_s = 1e3", "time_limit_s"),
+    ("retries.limit = 0", "retries.limit"),
+    ("retries = { limit = 1, seconds = 0.5 }", "retries.seconds"),
+    ("retries = { limit = 1, factor = 1.5 }", "retries.factor"),
+    ("retries = { limit = 1, factor = 0 }", "retries.factor"),
+    ("retries = { limit = 1, tries = 1 }", "retries.tries"),
+    ("retries = { limit = 1, seconds = 60, max_seconds = 59 }", "retries"),
+    ("retries = { limit = 1, max_seconds = 120 }\nmax_minutes = 2", "retries.max_seconds"),
+    ("max_minutes = 0", "max_minutes"),
+    ("max_minutes = 1e3", "max_minutes"),
     ("cache = 'no way'", "cache"),
     ("node_selector.'a b' = 'x'", "node_selector.a b"),
     ("node_selector.'a/b/c' = 'x'", "node_selector.a/b/c"),
@@ -113,33 +123,9 @@ WRONG = [
     ("annotations.'pipelines.kubeflow.org/v2' = 'x'", "annotations.pipelines.kubeflow.org/v2"),
     ("annotations.a = '{{workflow.name}}'", "annotations.a"),
     ("tolerations = [{ key = 'a', operator = 'Exists', value = 'b' }]", "tolerations.0"),
-    ("tolerations = [{ value = 'b' }]", "tolerations.0"),
+    ("tolerations = [{ operator = 'Equal' }]", "tolerations.0"),
     ("tolerations = [{ key = 'a', seconds = 3 }]", "tolerations.0"),
     ("tolerations = [{ key = 'a', effect = 'Evict' }]", "tolerations.0.effect"),
-    ("volumes.'mnt' = { claim = 'a' }", "volumes.mnt"),
-    ("volumes.'/mnt/' = { claim = 'a' }", "volumes./mnt/"),
-    ("volumes.'/' = { claim = 'a' }", "volumes./"),
-    ("volumes.'/a/../b' = { claim = 'a' }", "volumes./a/../b"),
-    ("volumes.'/a:b' = { claim = 'a' }", "volumes./a:b"),
-    ("volumes.'/s3' = { claim = 'a' }", "volumes./s3"),
-    ("volumes.'/minio/b' = { claim = 'a' }", "volumes./minio/b"),
-    ("volumes.'/a' = {}", "volumes./a"),
-    ("volumes.'/a' = { claim = 'a', secret = 'b' }", "volumes./a"),
-    ("volumes.'/a' = { claim = 'A' }", "volumes./a.claim"),
-    ("volumes.'/a' = { claim = 'a.b' }", "volumes./a.claim"),
-    ("volumes.'/a' = { claim = 'a', sub_path = '/x' }", "volumes./a.sub_path"),
-    ("volumes.'/a' = { claim = 'a', sub_path = 'x/../..' }", "volumes./a.sub_path"),
-    ("volumes.'/a' = { secret = 'a', sub_path = 'x' }", "volumes./a"),
-    ("volumes.'/a' = { claim = 'a', in_memory = true }", "volumes./a"),
-    ("volumes.'/a' = { empty_gb = 1, storage_class = 'fast' }", "volumes./a"),
-    ("volumes.'/a' = { empty_gb = 0 }", "volumes./a.empty_gb"),
-    ("volumes.'/a' = { claim = 'kfp-launcher' }", "volumes./a"),
-    ("volumes.'/a' = { claim = 'deeplab-0' }", "volumes./a"),
-    ("volumes = { '/a' = { claim = 'x' }, '/b' = { secret = 'x' } }", "volumes"),
-    ("volumes = { '/a' = { secret = 'x' }, '/b' = { secret = 'x' } }", "volumes"),
-    ("secrets.KFP_POD_NAME = { name = 'a', key = 'b' }", "secrets"),
-    ("secrets.DEEPLAB_RUNTIME = { name = 'a', key = 'b' }", "secrets"),
-    ("secrets.A = { name = 'a' }", "secrets.A.key"),
     ("cpu = 1\ncpu_request = 2", ""),
     ("memory_gb = 1\nmemory_request_gb = 1.001", ""),
 ]
@@ -153,6 +139,92 @@ def test_what_no_cluster_takes_is_refused_with_its_place_and_a_way_out(tmp_path,
         place = ""
     whole = f"expected resources.{step}{'.' if place else ''}{place}"
     assert line.startswith(whole) and line[len(whole)] in " .", line
+    assert "; got " in line and "; to fix, " in line and "{place}" not in line
+
+
+WRONG_VOLUMES = [
+    ("path = 'mnt', claim = 'a'", ".path"),
+    ("path = '/mnt/', claim = 'a'", ".path"),
+    ("path = '/', claim = 'a'", ".path"),
+    ("path = '/a/../b', claim = 'a'", ".path"),
+    ("path = '/a:b', claim = 'a'", ".path"),
+    ("path = '/s3', claim = 'a'", ".path"),
+    ("path = '/minio/b', claim = 'a'", ".path"),
+    ("path = '/a'", ""),
+    ("claim = 'a'", ".path"),
+    ("path = '/a', claim = 'a', secret = 'b'", ""),
+    ("path = '/a', claim = 'A'", ".claim"),
+    ("path = '/a', claim = 'a.b'", ".claim"),
+    (f"path = '/a', claim = '{'a' * 64}'", ".claim"),
+    ("path = '/a', claim = 'a', sub_path = '/x'", ".sub_path"),
+    ("path = '/a', claim = 'a', sub_path = 'x/../..'", ".sub_path"),
+    ("path = '/a', secret = 'a', sub_path = 'x'", ""),
+    ("path = '/a', claim = 'a', in_memory = true", ""),
+    ("path = '/a', empty_gb = 1, storage_class = 'fast'", ""),
+    ("path = '/a', empty_gb = 0", ".empty_gb"),
+    ("path = '/a', claim = 'kfp-launcher'", ""),
+    ("path = '/a', claim = 'a', steps = ['Trainr']", ".steps.0"),
+]
+
+
+@pytest.mark.parametrize(("text", "place"), WRONG_VOLUMES)
+def test_a_volume_that_no_cluster_takes_is_refused(tmp_path, text, place):
+    (line,) = refusal(tmp_path, f"volumes.x = {{ {text} }}").split("\n")
+    assert line.startswith(f"expected volumes.x{place} "), line
+    assert "; got " in line and "; to fix, " in line and "{place}" not in line
+
+
+SOME = "steps = ['Trainer']"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("path = '/a', claim = 'x'", "path = '/a', claim = 'y'"),
+        ("path = '/a', claim = 'x'", "path = '/b', secret = 'x'"),
+        ("path = '/a', secret = 'x'", "path = '/b', secret = 'x'"),
+        ("path = '/a', claim = 'two'", "path = '/b', empty_gb = 1"),
+    ],
+)
+def test_volumes_that_one_pod_cannot_have_together(tmp_path, first, second):
+    (line,) = refusal(
+        tmp_path, f"volumes.one = {{ {first} }}\nvolumes.two = {{ {second}, {SOME} }}"
+    ).split("\n")
+    assert line.startswith("expected volumes of a step ") and " and two; to fix, " in line
+    other = "steps = ['Tuner']"
+    load(
+        tmp_path,
+        f"volumes.one = {{ {first}, {other} }}\nvolumes.two = {{ {second}, {SOME} }}",
+    )
+
+
+def test_one_claim_may_be_seen_at_several_paths(tmp_path):
+    load(
+        tmp_path,
+        "volumes.a = { path = '/a', claim = 'x' }\n"
+        "volumes.b = { path = '/b', claim = 'x', sub_path = 'y' }",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("volumes.Name = { path = '/a', claim = 'a' }", "volumes.Name"),
+        ("volumes.gcs-scratch = { path = '/a', empty_gb = 1 }", "volumes.gcs-scratch"),
+        ("image_pull_policy = 'always'", "image_pull_policy"),
+        ("image_pull_secrets = ['Creds']", "image_pull_secrets.0"),
+        ("secret_variables.KFP_POD_NAME = 'a/b'", "secret_variables"),
+        ("secret_variables.DEEPLAB_RUNTIME = 'a/b'", "secret_variables"),
+        ("secret_variables.A = 'a'", "secret_variables.A.key"),
+        ("secret_variables.A = 'a/..b'", "secret_variables.A.key"),
+        ("secret_variables.A = { key = 'a/b', steps = ['x'] }", "secret_variables.A.steps.0"),
+        ("secret_variables.A = 3", "secret_variables.A"),
+        ("resources.default.image = 'a'", "resources.default"),
+    ],
+)
+def test_other_settings_that_no_cluster_takes_are_refused(tmp_path, text, place):
+    (line,) = refusal(tmp_path, text).split("\n")
+    assert line.startswith(f"expected {place} "), line
     assert "; got " in line and "; to fix, " in line and "{place}" not in line
 
 
@@ -180,21 +252,22 @@ def test_all_faults_of_all_steps_are_said_at_once(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        f"secrets.TOKEN = '{SECRET}'",
-        f"secrets.TOKEN = ['{SECRET}']",
-        f"secrets.TOKEN.value = '{SECRET}'",
-        f"secrets.TOKEN = {{ name = 'a', key = 'b', '{SECRET}' = 'c' }}",
-        f"secrets.TOKEN = {{ name = '{SECRET}', key = 'a' }}",
-        f"secrets.TOKEN = {{ name = 'a', key = '{SECRET}' }}",
-        f"secrets.'{SECRET}' = {{ name = 'a', key = 'b' }}",
-        f"secrets.'TOKEN={SECRET}' = 'x'",
-        f"secrets = '{SECRET}'",
+        f"secret_variables.TOKEN = '{SECRET}'",
+        f"secret_variables.TOKEN = ['{SECRET}']",
+        f"secret_variables.TOKEN.value = '{SECRET}'",
+        f"secret_variables.TOKEN = {{ key = 'a/b', '{SECRET}' = 'c' }}",
+        f"secret_variables.TOKEN = {{ key = '{SECRET}/a' }}",
+        f"secret_variables.TOKEN = 'a/{SECRET}'",
+        f"secret_variables.'{SECRET}' = 'a/b'",
+        f"secret_variables.'TOKEN={SECRET}' = ['x']",
+        f"secret_variables = '{SECRET}'",
         f"image_pull_secrets = ['{SECRET}']",
     ],
 )
 def test_a_secret_at_a_wrong_place_is_refused_and_not_said(tmp_path, text):
-    message = refusal(tmp_path, f"[resources.Trainer]\n{text}")
-    assert "expected resources.Trainer" in message and "; to fix, " in message
+    message = refusal(tmp_path, text)
+    assert message.startswith(("expected secret_variables", "expected image_pull_secrets"))
+    assert "; to fix, " in message
     assert "hunter2" not in message and "S3cret" not in message
 
 
@@ -202,7 +275,7 @@ def test_a_secret_at_a_wrong_place_is_refused_and_not_said(tmp_path, text):
     "given",
     [
         {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"},
-        {"key": "a.b/c", "value": "x"},
+        {"key": "a.b/c", "operator": "Equal", "value": "x"},
         {"operator": "Exists"},
         {"key": "a", "effect": "NoExecute", "seconds": 0},
     ],

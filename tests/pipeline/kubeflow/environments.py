@@ -19,11 +19,19 @@ def drawn(seed: int) -> dict[str, Any]:
     """
     chance = random.Random(seed)
     names = ["default", *chance.sample(steps.ALL, chance.randrange(6))]
-    return {
+    drawn = {
         "root": chance.choice(("gs://b", "s3://b/c", "minio://mlpipeline/x")),
         "image": IMAGE,
         "resources": {name: _entry(chance, name) for name in names if chance.random() < 0.9},
+        "volumes": {_word(chance): _volume(chance) for _ in range(chance.randrange(6))},
+        "secret_variables": {
+            _word(chance).upper(): _secret(chance) for _ in range(chance.randrange(5))
+        },
+        "image_pull_secrets": [_word(chance) for _ in range(chance.randrange(3))],
     }
+    if chance.random() < 0.5:
+        drawn["image_pull_policy"] = chance.choice(("Always", "IfNotPresent", "Never"))
+    return drawn
 
 
 def toml(values: dict[str, Any]) -> str:
@@ -42,8 +50,6 @@ def _value(value: Any) -> str:
 def _entry(chance: random.Random, name: str) -> dict[str, Any]:
     drawing = {
         "image": lambda: f"{_word(chance)}/{_word(chance)}@sha256:{chance.randbytes(32).hex()}",
-        "image_pull_policy": lambda: chance.choice(("Always", "IfNotPresent", "Never")),
-        "image_pull_secrets": lambda: [_word(chance) for _ in range(chance.randrange(3))],
         # Requests below every limit: the two may come from different entries.
         "cpu": lambda: _amount(chance, 10, 96),
         "cpu_request": lambda: _amount(chance, 0.001, 10),
@@ -52,18 +58,10 @@ def _entry(chance: random.Random, name: str) -> dict[str, Any]:
         "gpus": lambda: chance.randrange(9),
         "gpu_type": lambda: chance.choice(("nvidia.com/gpu", "amd.com/gpu", "a.b/mig-1g.5gb")),
         "retries": lambda: _retries(chance),
-        "time_limit_s": lambda: chance.randrange(1, 500_000),
+        "max_minutes": lambda: chance.randrange(1, 9_000),
         "cache": lambda: chance.random() < 0.5,
         "node_selector": lambda: _labels(chance),
         "tolerations": lambda: [_toleration(chance) for _ in range(chance.randrange(3))],
-        "volumes": lambda: _volumes(chance),
-        "secrets": lambda: {
-            _word(chance).upper(): {
-                "name": f"secret-{_word(chance)}.x",
-                "key": f"{_word(chance)}.K",
-            }
-            for _ in range(chance.randrange(4))
-        },
         "labels": lambda: _labels(chance),
         "annotations": lambda: {
             key: f'{value} {{1}} "ü"' for key, value in _labels(chance).items()
@@ -84,8 +82,8 @@ def _amount(chance: random.Random, least: float, most: float) -> float | int:
 
 def _retries(chance: random.Random) -> dict[str, int]:
     # Above the longest time limit.
-    given = {"limit": chance.randrange(5), "maximum_s": chance.randrange(600_000, 900_000)}
-    given |= {"pause_s": chance.randrange(1, 900)} if chance.random() < 0.5 else {}
+    given = {"limit": chance.randrange(1, 5), "max_seconds": chance.randrange(600_000, 900_000)}
+    given |= {"seconds": chance.randrange(900)} if chance.random() < 0.5 else {}
     return given | ({"factor": chance.randrange(1, 5)} if chance.random() < 0.5 else {})
 
 
@@ -100,13 +98,24 @@ def _labels(chance: random.Random) -> dict[str, str]:
 
 def _toleration(chance: random.Random) -> dict[str, Any]:
     given: dict[str, Any] = {"key": _word(chance)}
-    given |= chance.choice(({"operator": "Exists"}, {"value": "x"}, {}))
+    given |= chance.choice(({"operator": "Equal", "value": "x"}, {"operator": "Equal"}, {}))
     if chance.random() < 0.3:
         return {**given, "effect": "NoExecute", "seconds": chance.randrange(100)}
     return given | chance.choice(({}, {"effect": "NoSchedule"}, {"effect": "PreferNoSchedule"}))
 
 
-def _volumes(chance: random.Random) -> dict[str, dict[str, Any]]:
+def _steps(chance: random.Random) -> dict[str, list[str]]:
+    """For whom a volume or a secret is: all, or some."""
+    some = {"steps": chance.sample(steps.ALL, chance.randrange(1, 6))}
+    return chance.choice((some, {}))
+
+
+def _secret(chance: random.Random) -> str | dict[str, Any]:
+    key = f"s-{_word(chance)}.x/{_word(chance)}.K"
+    return chance.choice((key, {"key": key, **_steps(chance)}))
+
+
+def _volume(chance: random.Random) -> dict[str, Any]:
     kinds = (
         lambda: {"claim": f"claim-{_word(chance)}"},
         lambda: {"claim": "shared", "sub_path": f"{_word(chance)}/x"},
@@ -116,4 +125,4 @@ def _volumes(chance: random.Random) -> dict[str, dict[str, Any]]:
         lambda: {"ephemeral_gb": _amount(chance, 1, 900)},
         lambda: {"ephemeral_gb": 2, "storage_class": "fast.x"},
     )
-    return {f"/mnt/{_word(chance)}": chance.choice(kinds)() for _ in range(chance.randrange(5))}
+    return {"path": f"/mnt/{_word(chance)}", **chance.choice(kinds)(), **_steps(chance)}

@@ -15,8 +15,6 @@ from pipeline.kubeflow.check.resources import quantity
 from pipeline.placement.resources import Resources
 from tests.pipeline.kubeflow import environments
 
-TABLES = ("node_selector", "volumes", "secrets", "labels", "annotations")
-
 
 def load(tmp_path, seed: int) -> tuple[dict[str, Any], environment.Environment]:
     """A random environment: as it is written, and as it is read."""
@@ -58,11 +56,23 @@ def compiled(place: environment.Environment) -> tuple[str, list[dict[str, Any]]]
 
 
 def expected(written: dict[str, Any], step: str) -> dict[str, Any]:
-    """What a file says of a step: its own values, else the default's, tables joined."""
+    """What a file says of a step: its own values, else the default's, and what all or it see."""
     entries = written["resources"]
-    own, default = entries.get(step, {}), entries.get("default", {})
-    joined = {field: {**default.get(field, {}), **own.get(field, {})} for field in TABLES}
-    return {**default, **own, **{field: table for field, table in joined.items() if table}}
+    secrets = {
+        variable: each if isinstance(each, dict) else {"key": each}
+        for variable, each in written["secret_variables"].items()
+    }
+    return {
+        **entries.get("default", {}),
+        **entries.get(step, {}),
+        "secrets": {v: e["key"] for v, e in secrets.items() if step in e.get("steps", steps.ALL)},
+        "volumes": {
+            name: {key: value for key, value in volume.items() if key != "steps"}
+            for name, volume in written["volumes"].items()
+            if step in volume.get("steps", steps.ALL)
+        },
+        "pull": (written.get("image_pull_policy"), written["image_pull_secrets"]),
+    }
 
 
 def gigabytes(text: str) -> Decimal:
@@ -106,70 +116,72 @@ def _check_amounts(found: dict[str, Any], asked: dict[str, Any]) -> None:
 
 
 def _check_task(task: dict[str, Any], asked: dict[str, Any]) -> None:
-    retries = {"pause_s": 30, "factor": 2} | asked.get("retries", {"limit": 0})
-    policy = retries["limit"] and {
-        "maxRetryCount": retries["limit"],
-        "backoffDuration": f"{retries['pause_s']}s",
-        "backoffFactor": retries["factor"],
-        "backoffMaxDuration": f"{retries['maximum_s']}s",
-    }
-    assert task.get("retryPolicy", 0) == policy
+    policy = None
+    if "retries" in asked:
+        retries = {"seconds": 30, "factor": 2} | asked["retries"]
+        policy = {
+            "maxRetryCount": retries["limit"],
+            "backoffDuration": f"{retries['seconds']}s",
+            "backoffFactor": retries["factor"],
+            "backoffMaxDuration": f"{retries['max_seconds']}s",
+        }
+    assert task.get("retryPolicy") == policy
     assert task["cachingOptions"] == ({"enableCache": True} if asked.get("cache", True) else {})
 
 
 def _check_settings(found: dict[str, Any], asked: dict[str, Any]) -> None:
-    assert found.pop("imagePullPolicy", None) == asked.get("image_pull_policy")
     pulls = [each["secretName"] for each in found.pop("imagePullSecret", [])]
-    assert pulls == asked.get("image_pull_secrets", [])
+    assert (found.pop("imagePullPolicy", None), pulls) == asked["pull"]
     limit = found.pop("activeDeadlineSeconds", None)
-    assert limit == (str(asked["time_limit_s"]) if "time_limit_s" in asked else None)
+    assert limit == (str(60 * asked["max_minutes"]) if "max_minutes" in asked else None)
     assert found.pop("nodeSelector", {"labels": {}})["labels"] == asked.get("node_selector", {})
     tolerations = [
         {k: int(v) if k == "tolerationSeconds" else v for k, v in each.items()}
         for each in found.pop("tolerations", [])
     ]
+    names = {"seconds": "tolerationSeconds"}
     assert tolerations == [
-        {"operator": "Equal"}
-        | {"tolerationSeconds" if k == "seconds" else k: v for k, v in t.items()}
-        for t in asked.get("tolerations", [])
+        {"operator": "Exists"} | {names.get(key, key): value for key, value in each.items()}
+        for each in asked.get("tolerations", [])
     ]
     secrets = {
-        pair["envVar"]: {"name": each["secretName"], "key": pair["secretKey"]}
+        pair["envVar"]: f"{each['secretName']}/{pair['secretKey']}"
         for each in found.pop("secretAsEnv", [])
         for pair in each["keyToEnv"]
     }
-    assert secrets == asked.get("secrets", {})
+    assert secrets == asked["secrets"]
     metadata = found.pop("podMetadata", {})
     for key in ("labels", "annotations"):
         assert metadata.pop(key, {}) == asked.get(key, {})
     assert not metadata
-    _check_volumes(found, asked.get("volumes", {}))
+    _check_volumes(found, asked["volumes"])
 
 
 def _check_volumes(found: dict[str, Any], asked: dict[str, Any]) -> None:
-    volumes: dict[str, Any] = {}
-    names = []
+    volumes = []
     for each in found.pop("pvcMount", []):
         sub_path = {"sub_path": each["subPath"]} if "subPath" in each else {}
-        volumes[each["mountPath"]] = {"claim": each["constant"], **sub_path}
+        volumes.append({"path": each["mountPath"], "claim": each["constant"], **sub_path})
     for each in found.pop("secretAsVolume", []):
-        volumes[each["mountPath"]] = {"secret": each["secretName"]}
+        volumes.append({"path": each["mountPath"], "secret": each["secretName"]})
         assert each["optional"] is False
     for each in found.pop("emptyDirMounts", []):
+        assert asked[each["volumeName"]]["path"] == each["mountPath"]
         memory = {"in_memory": True} if each.get("medium") == "Memory" else {}
-        volumes[each["mountPath"]] = {"empty_gb": gigabytes(each["sizeLimit"]), **memory}
-        names.append(each["volumeName"])
+        size = gigabytes(each["sizeLimit"])
+        volumes.append({"path": each["mountPath"], "empty_gb": size, **memory})
     for each in found.pop("genericEphemeralVolume", []):
+        assert asked[each["volumeName"]]["path"] == each["mountPath"]
         kind = {"storage_class": each["storageClassName"]} if "storageClassName" in each else {}
         assert each.get("defaultStorageClass", False) is not bool(kind)
-        volumes[each["mountPath"]] = {"ephemeral_gb": gigabytes(each["size"]), **kind}
-        names.append(each["volumeName"])
-    assert not found and len(set(names)) == len(names)
-    exact = {
-        path: {k: Decimal(str(v)) if k.endswith("_gb") else v for k, v in volume.items()}
-        for path, volume in asked.items()
-    }
-    assert volumes == exact
+        size = gigabytes(each["size"])
+        volumes.append({"path": each["mountPath"], "ephemeral_gb": size, **kind})
+    assert not found
+    exact = [
+        {k: Decimal(str(v)) if k.endswith("_gb") else v for k, v in volume.items()}
+        for volume in asked.values()
+    ]
+    assert sorted(volumes, key=lambda v: v["path"]) == sorted(exact, key=lambda v: v["path"])
 
 
 def test_what_is_drawn_has_every_field_often():
@@ -204,7 +216,7 @@ def test_a_change_of_place_changes_no_cache_key_but_image_and_claims(tmp_path):
 @pytest.mark.parametrize("seed", range(8))
 def test_the_value_of_a_secret_is_nowhere(tmp_path, seed, monkeypatch):
     written, made = load(tmp_path, seed)
-    variables = {v for s in steps.ALL for v in expected(written, s).get("secrets", {})}
+    variables = {variable for step in steps.ALL for variable in expected(written, step)["secrets"]}
     for number, variable in enumerate(sorted(variables)):
         monkeypatch.setenv(variable, f"hunter2-{number}")
     said = io.StringIO()
@@ -225,6 +237,6 @@ def test_the_table_says_what_each_step_gets(tmp_path, seed):
         asked = expected(written, step)
         for field in ("cpu", "memory_gb", "cpu_request", "memory_request_gb"):
             assert field not in asked or f"{asked[field]:g}" in lines[step]
-        assert all(path in lines[step] for path in asked.get("volumes", {}))
-        assert (f" {asked['time_limit_s']} s " in lines[step]) if "time_limit_s" in asked else True
+        assert all(volume["path"] in lines[step] for volume in asked["volumes"].values())
+        assert "max_minutes" not in asked or f" {asked['max_minutes']} " in lines[step]
         assert ("off" in lines[step]) is not asked.get("cache", True)
