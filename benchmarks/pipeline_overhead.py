@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 import schemas
-from components import metadata as lineage
 from components.dataset.source import find_records
+from components.metadata import runs, stores
 from pipeline import recipes
 from pipeline.config import override
 
@@ -151,8 +151,8 @@ def measure(pictures: int, passes: int) -> tuple[float, float, dict[str, tuple[f
                 *(word for assignment in assignments for word in ("--set", assignment)),
             ]
         )
-        connection = lineage.connection(f"sqlite:{Path(folder, 'metadata.sqlite')}")
-        steps = lineage.latest_run(lineage.open_store(connection)).values()
+        store = stores.opened(f"sqlite:{Path(folder, 'metadata.sqlite')}")
+        steps = runs.latest_run(store).values()
     found = {"bare loop": (bare_seconds, max(megabytes for _, megabytes in bare_memory))}
     for step in sorted(steps, key=lambda step: step.execution_id):
         end = step.started + max(step.seconds, 0.4)

@@ -108,6 +108,13 @@ class Runtime(pydantic.BaseModel, frozen=True, extra="forbid"):
     signing: Signing | None = None
     """With what pushed versions are signed; None: they are not."""
 
+    metadata: str = ""
+    """Where a step is recorded, see `components.metadata.addresses`; empty where its runner does
+    that."""
+
+    metadata_password: str = ""
+    """The environment variable with the password of the database's user; empty for none."""
+
     beam_options: Mapping[str, tuple[str, ...]]
     """Beam's options by the name of the step; every step that runs on Beam has an entry."""
 

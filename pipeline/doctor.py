@@ -33,7 +33,9 @@ def examine(environment: Environment) -> list[Check]:
     """Checks this machine for runs in an environment; see `examine_machine`."""
     checks = examine_machine(Path(environment.root), environment.min_free_disk_gb)
     elsewhere = [environment.artifacts, environment.served, environment.training_states]
-    elsewhere += [environment.records, os.path.dirname(environment.metadata.partition(":")[2])]
+    elsewhere.append(environment.records)
+    if environment.metadata.startswith("sqlite:"):
+        elsewhere.append(os.path.dirname(environment.metadata.removeprefix("sqlite:")))
     for folder in dict.fromkeys(elsewhere):
         # A run must not find out after hours that it cannot push.
         if folder and not paths.is_remote(folder) and not _is_below(folder, environment.root):

@@ -9,12 +9,12 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import pydantic
 from pydantic import Field
 
 from components.errors import ConfigError
+from components.metadata import addresses
 from components.runtime import MODEL_SERVER, Runtime, Signing
 from components.storage import paths
 from pipeline import environment_faults, steps
@@ -75,7 +75,8 @@ class Environment(OnCluster):
     """Records that a run converts or renders."""
 
     metadata: str = ""
-    """ML Metadata: `sqlite:PATH`; empty where the orchestrator keeps its own record."""
+    """ML Metadata: `sqlite:PATH`, `postgresql://USER@HOST:PORT/DATABASE`, `mysql://…` or
+    `grpc://HOST:PORT`; empty where only the orchestrator keeps a record."""
 
     beam: Beam = Beam()
 
@@ -93,7 +94,8 @@ class Environment(OnCluster):
     """With what pushed versions are signed; None: they are not."""
 
     secrets: Mapping[str, _SecretName] = {}
-    """Names of environment variables that hold secrets; never a secret itself."""
+    """Names of environment variables that hold secrets, never a secret itself: `metadata_password`
+    is that of the database's user."""
 
     @pydantic.model_validator(mode="after")
     def _complete(self):
@@ -128,17 +130,10 @@ class Environment(OnCluster):
     def _wrong_metadata(self) -> list[str]:
         if not self.metadata:
             return []
-        scheme, _, rest = self.metadata.partition(":")
-        if scheme not in ("sqlite", "mysql", "postgresql", "grpc") or not rest:
-            return [
-                "expected metadata as sqlite:PATH, mysql://…, postgresql://… or grpc://…; got "
-                f"{scheme!r}; to fix, write one of them, or nothing for the orchestrator's own"
-            ]
-        if scheme != "sqlite" and urlsplit(self.metadata).password:
-            return [
-                f"expected metadata without a password; got one in the {scheme}: address; to fix, "
-                "put it into an environment variable, and the variable's name under secrets"
-            ]
+        try:
+            addresses.parse(self.metadata)
+        except ValueError as error:
+            return str(error).split("\n")
         return []
 
     def require_local(self) -> None:
@@ -147,13 +142,11 @@ class Environment(OnCluster):
         Raises:
             ConfigError: its ML Metadata is none that a run here can write.
         """
-        scheme = self.metadata.partition(":")[0]
-        if scheme != "sqlite" or paths.is_remote(self.root):
+        if not self.metadata or paths.is_remote(self.root):
             raise ConfigError(
-                "expected metadata as sqlite:PATH and a root on this machine for a run here; got "
-                f"{f'{scheme}:' if scheme else 'no metadata'} and {self.root}; to fix, choose "
-                '--environment local, or write metadata = "sqlite:…": databases on servers are '
-                "not supported yet"
+                "expected metadata and a root on this machine for a run here; got "
+                f"{self.metadata or 'no metadata'} and {self.root}; to fix, choose "
+                '--environment local, or write metadata = "sqlite:…"'
             )
 
     def made_absolute(self) -> "Environment":
@@ -178,6 +171,8 @@ class Environment(OnCluster):
             training_states=self.training_states,
             serving_program=self.serving_program,
             signing=self.signing,
+            metadata=self.metadata,
+            metadata_password=self.secrets.get("metadata_password", ""),
             beam_options={
                 step: self.beam.steps.get(step, self.beam.options) for step in steps.ON_BEAM
             },

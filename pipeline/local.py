@@ -3,13 +3,15 @@
 import os
 from pathlib import Path
 
-from ml_metadata.proto import metadata_store_pb2 as mlmd
+from ml_metadata import metadata_store
 from rich.console import Console
 from tfx.orchestration.pipeline import RunOptions
 
-from components import metadata, tfx
+from components import tfx
 from components.dataset.source import RecordsSource
 from components.errors import ConfigError
+from components.metadata import addresses, runs, stores
+from components.private_names import patient_tfx
 from components.serving import succession
 from components.storage import paths
 from pipeline import doctor, plan, summary
@@ -64,7 +66,8 @@ def run(
         # The Pusher asks, too: here it costs no training.
         succession.require_not_taken_back(serving_dir, made_from)
     baseline = succession.baseline_version(serving_dir, made_from)
-    connection = metadata.connection(environment.metadata)
+    variable = environment.secrets.get("metadata_password", "")
+    connection = stores.connection(environment.metadata, stores.password(variable))
     pipeline = create_pipeline(
         config,
         inputs,
@@ -81,12 +84,13 @@ def run(
         os.environ.pop("TF_CONFIG", None)
     chosen = {"from_nodes": from_node, "to_nodes": to_node}
     options = {key: [name] for key, name in chosen.items() if name}
-    before = _newest_run(connection)
+    store = _opened(environment.metadata, variable)
+    before = runs.newest_run(store)
     if options:
         # TFX itself takes that of the latest time: a clock may have been set back.
-        options["base_pipeline_run_id"] = _base_run(connection, config.pipeline_name)
+        options["base_pipeline_run_id"] = runs.newest_run_of(store, config.pipeline_name)
     try:
-        with environment.runtime().handed_on():
+        with environment.runtime().handed_on(), patient_tfx():
             tfx.orchestration.LocalDagRunner().run(
                 pipeline, RunOptions(**options) if options else None
             )
@@ -102,19 +106,20 @@ def run(
             f"expected options that Beam takes under beam in the environment {environment.name}; "
             "got others; to fix, see the last lines of the log, which name them"
         ) from error
-    steps = metadata.latest_run(metadata.open_store(connection), config.pipeline_name, since=before)
+    steps = runs.latest_run(store, config.pipeline_name, since=before)
     summary.conclude(console, steps, environment, serving_dir)
 
 
-def _base_run(connection: mlmd.ConnectionConfig, pipeline: str) -> str | None:
-    """The run that a part of the graph builds on: the one that started last; None for none."""
-    if not Path(connection.sqlite.filename_uri).exists():
-        return None
-    return metadata.newest_run_of(metadata.open_store(connection), pipeline)
+def _opened(uri: str, variable: str) -> metadata_store.MetadataStore:
+    """ML Metadata that this run can write; a file of it is made.
 
-
-def _newest_run(connection: mlmd.ConnectionConfig) -> int:
-    """The number of the run before this one; opening a store makes its database."""
-    database = Path(connection.sqlite.filename_uri)
-    database.parent.mkdir(parents=True, exist_ok=True)
-    return metadata.newest_run(metadata.open_store(connection)) if database.exists() else 0
+    Raises:
+        ConfigError: there is no such server, or its user may not write.
+    """
+    address = addresses.parse(uri)
+    if address.scheme == "sqlite":
+        Path(address.path).parent.mkdir(parents=True, exist_ok=True)
+    store = stores.opened(uri, variable)
+    if address.scheme != "sqlite":
+        stores.require_writable(store)
+    return store

@@ -62,22 +62,24 @@ def recorded(
         used: paths of the versions that it is done with, by what they are to it.
 
     Yields:
-        See `components.metadata.decision`; `described` gives the properties.
+        See `components.metadata.decisions`; `described` gives the properties.
 
     Raises:
         ConfigError: a run is at work, or ML Metadata is none that can be written from here.
     """
     # Imported here: what is wrong with the arguments is said before.
-    from components import metadata
+    from components.metadata import addresses, decisions, stores
     from components.serving.signing import attestation
 
     known = next(filter(None, map(versions.read_provenance, used.values())), None)
     said = {"by": attestation.who(), "reason": arguments.reason}
     with exclusive.alone(place, arguments.name):
-        database = metadata.connection(place.metadata)
-        Path(database.sqlite.filename_uri).parent.mkdir(parents=True, exist_ok=True)
+        database = addresses.parse(place.metadata)
+        if database.scheme == "sqlite":
+            Path(database.path).parent.mkdir(parents=True, exist_ok=True)
+        store = stores.opened(place.metadata, place.secrets.get("metadata_password", ""))
         pipeline = known.pipeline if known else arguments.name
-        with metadata.decision(metadata.open_store(database), verb, pipeline, used, said) as given:
+        with decisions.decision(store, verb, pipeline, used, said) as given:
             yield given
 
 

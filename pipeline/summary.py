@@ -12,7 +12,7 @@ from components import texts
 from components.data_gate import report
 from components.errors import NotBlessedError
 from components.evaluator.results import Evaluation, load_evaluation
-from components.metadata import Step
+from components.metadata.runs import Step
 from components.report import advice
 from components.serving import models_config, succession
 from components.storage import paths
@@ -28,7 +28,7 @@ def conclude(
 
     Args:
         console: where to print.
-        steps: of the run, by node, see `components.metadata`.
+        steps: of the run, by node, see `components.metadata.runs`.
         environment: where it ran.
         serving_dir: the folder of the versions of the served model.
 

@@ -14,7 +14,7 @@ from components.errors import exit_codes
 
 VERBS = (
     *("run", "compile", "check", "replay", "serve", "ask", "predict", "parity", "observe"),
-    *("history", "rollback", "promote", "verify", "keys", "doctor", "tensorboard"),
+    *("history", "rollback", "promote", "verify", "keys", "metadata", "doctor", "tensorboard"),
 )
 
 EXIT_CODES = """exit codes: 0 pushed, or nothing new to push; 1 crash; 2 bad configuration;

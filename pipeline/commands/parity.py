@@ -20,6 +20,7 @@ from components.serving.client import Client
 from components.serving.server import launch
 from components.storage import paths, tfrecords
 from pipeline import releases
+from pipeline.environment import Environment
 
 _LOAD_SECONDS = 600
 _SPLIT = "Split-val"
@@ -55,7 +56,7 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     place, folder = releases.find(arguments)
     version = _version(folder, arguments.version)
     about = exported.read_description(version)
-    files = _files(arguments.records or _judged(place.metadata, version))
+    files = _files(arguments.records or _judged(place, version))
     # Imported here: TensorFlow takes seconds, and bad arguments need none of it.
     from components.serving import parity
 
@@ -103,22 +104,22 @@ def _version(folder: str, number: str | None) -> str:
     return version
 
 
-def _judged(metadata_uri: str, version: str) -> str:
+def _judged(place: Environment, version: str) -> str:
     """Pattern of the records that a version was judged on, by ML Metadata."""
-    from components import metadata
+    from components.metadata import addresses, runs, stores
 
-    database = metadata_uri.removeprefix("sqlite:")
-    if os.path.exists(database):
-        store = metadata.open_store(metadata.connection(metadata_uri))
+    database = addresses.parse(place.metadata)
+    if database.scheme != "sqlite" or os.path.exists(database.path):
+        store = stores.opened(place.metadata, place.secrets.get("metadata_password", ""))
         # A rollback's copy was judged when it was pushed first.
         known = versions.read_provenance(version)
         origin = known.republished if known is not None else ""
         first = os.path.join(os.path.dirname(version), origin) if origin else version
-        uri = metadata.records_behind(store, first)
+        uri = runs.records_behind(store, first)
         if uri is not None:
             return paths.join(uri, _SPLIT)
     raise ConfigError(
-        f"expected {metadata_uri} to know the records that {version} was judged on; got none; to "
+        f"expected {place.metadata} to know the records that {version} was judged on; got none; to "
         "fix, give them as --records"
     )
 

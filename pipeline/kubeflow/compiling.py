@@ -108,10 +108,9 @@ def _complete(spec: dict[str, Any], environment: Environment) -> None:
         if name in UNCACHED_WHERE_UNKNOWN:
             task["cachingOptions"] = {}
     place = environment.runtime().model_dump_json()
-    for label, executor in spec["deploymentSpec"]["executors"].items():
+    for executor in spec["deploymentSpec"]["executors"].values():
         container = executor["container"]
         container["command"] = ["python", "-m", step.MODULE]
-        container["args"] += ["--node", label.removesuffix("_executor")]
         container["env"] = [{"name": runtime.VARIABLE, "value": place}]
 
 

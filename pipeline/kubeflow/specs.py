@@ -33,6 +33,9 @@ def compiled(
             output_filename="pipeline.yaml",
         ).run(pipeline, write_out=True)
         spec = yaml.load(Path(folder, "pipeline.yaml").read_text(), yaml.CSafeLoader)
+    for node in pipeline.components:
+        container = spec["deploymentSpec"]["executors"][f"{node.id}_executor"]["container"]
+        container["args"] += ["--node", node.id, "--component", node.type]
     for task in spec["root"]["dag"]["tasks"].values():
         for source in task["inputs"].get("parameters", {}).values():
             if "taskOutputParameter" in source:

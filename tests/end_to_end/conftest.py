@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components import metadata
+from components.metadata import runs, stores
 from pipeline import steps
 from tests.conftest import REPOSITORY
 
@@ -21,7 +21,7 @@ NODES = set(steps.ALL) - set(steps.OPTIONAL)
 
 def open_metadata(output: Path):
     """ML Metadata of the runs that wrote to an output folder."""
-    return metadata.open_store(metadata.connection(f"sqlite:{output / 'metadata.sqlite'}"))
+    return stores.opened(f"sqlite:{output / 'metadata.sqlite'}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Checkout:
         process.wait()
         return seen
 
-    def steps(self) -> dict[str, metadata.Step]:
+    def steps(self) -> dict[str, runs.Step]:
         """The steps of the latest run, from ML Metadata."""
-        return metadata.latest_run(self.store())
+        return runs.latest_run(self.store())
 
     def store(self):
         """ML Metadata."""
@@ -70,7 +70,7 @@ class Checkout:
 
     def executions(self, node: str) -> list[str]:
         """The states of all executions of a step, in order."""
-        return [step.state for step in metadata.all_steps(self.store()) if step.node_id == node]
+        return [step.state for step in runs.all_steps(self.store()) if step.node_id == node]
 
     def pushed(self) -> list[str]:
         """Versions that a server would find."""

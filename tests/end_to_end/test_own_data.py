@@ -12,10 +12,10 @@ import tensorflow as tf
 from PIL import Image
 
 import schemas
-from components import metadata
 from components.dataset import records
 from components.dataset.sample import rendering as sample
 from components.evaluator.results import load_evaluation
+from components.metadata import runs
 from components.serving import versions
 from components.storage import folders
 from components.tflite.results import TFLiteReport
@@ -174,7 +174,7 @@ def test_the_pipeline_searches_trains_judges_and_pushes_it(checkout):
     assert description["classes"] == ["nothing", "building", "plant"]
     best = {path: description[path.partition(".")[0]][path.partition(".")[2]] for path in SPACE}
     assert 1e-3 <= best["training.learning_rate"] <= 1e-2 and best["model.aspp_depth"] in (16, 24)
-    found = metadata.latest_run(open_metadata(output), "deeplab-shapes")["Tuner"]
+    found = runs.latest_run(open_metadata(output), "deeplab-shapes")["Tuner"]
     properties = found.outputs["best_hyperparameters"][0].properties
     assert json.loads(properties["values"]) == best
     assert properties["trials"] == 2 and properties["failed"] == 0
@@ -187,7 +187,7 @@ def test_the_pipeline_searches_trains_judges_and_pushes_it(checkout):
     assert f"Search       training.learning_rate={best['training.learning_rate']}, " in done.stdout
     assert not list((output / "training").glob("tuner-*"))
     # As the Evaluator has it, and in the version that was pushed.
-    steps = metadata.latest_run(open_metadata(output), "deeplab-shapes")
+    steps = runs.latest_run(open_metadata(output), "deeplab-shapes")
     files = TFLiteReport.read(steps["TFLite"].outputs["models"][0].uri)
     evaluation = load_evaluation(steps["Evaluator"].outputs["evaluation"][0].uri)
     assert files.pictures == VAL and files.blessed

@@ -6,9 +6,9 @@ import tensorflow as tf
 from PIL import Image
 
 import schemas
-from components import metadata
 from components.dataset.building.layout import find_layout
 from components.evaluator.results import Evaluation, load_evaluation
+from components.metadata import runs
 from models import DeepLabV3Plus, metrics
 from models.checkpoints import load_checkpoint
 from tests.end_to_end.conftest import open_metadata
@@ -31,7 +31,7 @@ def judge(checkout, shared_data, *assignments: str) -> Evaluation:
         *(word for assignment in assignments for word in ("--set", assignment)),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    steps = metadata.latest_run(open_metadata(output))
+    steps = runs.latest_run(open_metadata(output))
     return load_evaluation(steps["Evaluator"].outputs["evaluation"][0].uri)
 
 

@@ -9,8 +9,8 @@ import shutil
 
 import pytest
 
-from components import metadata
 from components.data_gate import report
+from components.metadata import runs
 from tests.end_to_end.conftest import NODES
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
@@ -219,7 +219,7 @@ def test_touching_a_model_file_trains_again_and_keeps_the_data_steps(checkout, a
 
 def test_every_model_can_be_traced_to_its_data(checkout):
     store = checkout.store()
-    steps = {step.execution_id: step for step in metadata.all_steps(store)}
+    steps = {step.execution_id: step for step in runs.all_steps(store)}
     pushed = checkout.steps()["Pusher"]
     seen, todo = set(), [pushed.execution_id]
     while todo:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from components import metadata
+from components.metadata import runs
 from components.serving import models_config, succession, versions
 from components.serving.client import Client
 from components.serving.server import launch
@@ -133,7 +133,7 @@ def test_the_run_behind_what_is_served_has_nothing_to_do_and_says_what_serves_it
     assert f"Served {before[0]}, by a rollback" in " ".join(done.stdout.split())
     assert "this very model is pushed already, nothing new" in done.stdout
     assert versions.versions(folder) == before
-    steps = metadata.latest_run(open_metadata(output))
+    steps = runs.latest_run(open_metadata(output))
     assert {steps[name].state for name in ("Baseline", "Trainer", "Evaluator", "Pusher")} == {
         "cached"
     }

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from components import metadata
 from components.data_gate import report
 from components.dataset import records
+from components.metadata import runs
 from components.storage import tfrecords
 from tests.end_to_end.conftest import open_metadata
 
@@ -74,7 +74,7 @@ def run(checkout, shared_data, folder, *assignments, weights=None):
         *("--checkpoint", weights or str(official), "--output", str(output)),
         *(word for change in changes for word in ("--set", change)),
     )
-    steps = metadata.latest_run(open_metadata(output))
+    steps = runs.latest_run(open_metadata(output))
     gate = steps["DriftGate"].outputs.get("judged_report") if "DriftGate" in steps else None
     text = Path(gate[0].uri, report.FILE).read_text() if gate else None
     return done, steps, report.from_json(text) if text else None

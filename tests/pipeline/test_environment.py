@@ -118,20 +118,45 @@ def test_metadata_of_an_unknown_kind_is_refused(tmp_path, metadata):
     assert message.startswith("expected metadata as sqlite:PATH, mysql://")
 
 
-SERVERS = ["mysql://user@host/db", "postgresql://host:5432/db", "grpc://host:8080"]
+SERVERS = ["mysql://user@host/db", "postgresql://me@host:5432/db", "grpc://host:8080"]
 
 
 @pytest.mark.parametrize("metadata", SERVERS)
-def test_databases_on_servers_are_read_and_refused_for_a_run_here(tmp_path, metadata):
-    made = load(tmp_path, f"root = 'x'\nmetadata = '{metadata}'")
-    assert made.metadata == metadata
-    with pytest.raises(ConfigError, match=r"got \w+: and x; to fix, .*are not supported yet"):
-        made.require_local()
+def test_databases_on_servers_serve_a_run_here_and_the_steps_elsewhere(tmp_path, metadata):
+    made = load(
+        tmp_path,
+        f"root = 'x'\nmetadata = '{metadata}'\n[secrets]\nmetadata_password = 'PASSWORD'",
+    )
+    made.require_local()
+    assert (made.runtime().metadata, made.runtime().metadata_password) == (metadata, "PASSWORD")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "wrong"),
+    [
+        ("mysql://user@localhost/db", "a Unix socket"),
+        ("mysql://user@host", "no database"),
+        ("postgresql://host/db", "no user"),
+        ("postgresql://user@host:99999/db", "a port of 1 to 65535"),
+        ("postgresql://user:secret@host/db", "without a password"),
+        ("grpc://host:8080/db", "as grpc://HOST:PORT"),
+        ("grpc://", "a host"),
+        ("sqlite:", "got 'sqlite'"),
+        ("oracle://user@host/db", "got 'oracle'"),
+    ],
+)
+def test_addresses_of_metadata_are_judged_at_the_door(tmp_path, metadata, wrong):
+    message = refusal(tmp_path, f"root = 'x'\nmetadata = '{metadata}'")
+    assert (
+        wrong in message
+        and "to fix" in message
+        and "secret" not in message.replace("under secrets", "")
+    )
 
 
 @pytest.mark.parametrize("text", ["root = 'x'", "root = 's3://b'\nmetadata = 'sqlite:m'"])
 def test_a_run_here_needs_metadata_and_a_root_here(tmp_path, text):
-    with pytest.raises(ConfigError, match="expected metadata as sqlite:PATH and a root on this m"):
+    with pytest.raises(ConfigError, match="expected metadata and a root on this m"):
         load(tmp_path, text).require_local()
 
 

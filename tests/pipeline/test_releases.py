@@ -10,8 +10,8 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from rich.console import Console
 
-from components import metadata
 from components.errors import ConfigError
+from components.metadata import decisions, runs, stores
 from components.runtime import Signing
 from components.serving import models_config, versions
 from components.serving.signing import keys
@@ -66,7 +66,7 @@ def say(output):
 
 @pytest.fixture
 def store(output):
-    return lambda: metadata.open_store(metadata.connection(f"sqlite:{output / 'metadata.sqlite'}"))
+    return lambda: stores.opened(f"sqlite:{output / 'metadata.sqlite'}")
 
 
 def executions(store) -> list[tuple[str, str, dict]]:
@@ -146,7 +146,7 @@ def test_who_went_from_what_to_what_is_in_ml_metadata(pushed, folder, say, store
     say("rollback", str(number(b)))
     copy, again = versions.versions(folder)[1::-1]
     found = {}
-    for step in metadata.all_steps(store()):
+    for step in runs.all_steps(store()):
         events = store().get_events_by_execution_ids([step.execution_id])
         artifacts = {
             each.id: each.custom_properties["pushed_destination"].string_value
@@ -166,12 +166,12 @@ def test_who_went_from_what_to_what_is_in_ml_metadata(pushed, folder, say, store
     }
     # The second rollback starts from the very artifact that the first one gave.
     assert len(store().get_artifacts_by_type("PushedModel")) == 4
-    (step, _) = metadata.all_steps(store())
+    (step, _) = runs.all_steps(store())
     given = step.outputs["pushed_model"][0]
     assert given.properties["pushed_content"] == versions.content(copy)
     assert (step.node_id, given.uri) == ("Rollback", copy)
     # It is no run: the next one does not go on from it.
-    assert metadata.latest_run(store()) == {} and metadata.newest_run(store()) == 0
+    assert runs.latest_run(store()) == {} and runs.newest_run(store()) == 0
 
 
 def test_a_canary_becomes_stable(pushed, folder, say, store):
@@ -253,7 +253,7 @@ def test_what_failed_is_recorded_as_failed(store, output, error):
     output.mkdir()
     opened = store()
     with pytest.raises(error):
-        with metadata.decision(opened, "Rollback", "deeplab-sample", {"served": "/s/1"}, {}):
+        with decisions.decision(opened, "Rollback", "deeplab-sample", {"served": "/s/1"}, {}):
             (state,) = (each[1] for each in executions(opened))
             assert state == "RUNNING"
             raise error

@@ -3,7 +3,7 @@
 import pytest
 
 from components.evaluator.results import Evaluation
-from components.metadata import Output, Step
+from components.metadata.runs import Output, Step
 from components.tflite.results import TFLiteReport
 from pipeline.summary import refusals
 

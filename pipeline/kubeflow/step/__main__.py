@@ -44,12 +44,14 @@ def _run() -> None:
             arguments.json_serialized_inputs_spec_args,
             arguments.executor_class_path,
             arguments.node,
+            arguments.component,
         )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.kubeflow.step", description=__doc__)
     parser.add_argument("--node", required=True, metavar="STEP", help="its name in the graph")
+    parser.add_argument("--component", required=True, metavar="TYPE", help="as TFX names it")
     # The others have the names that TFX's compiler writes.
     parser.add_argument("--executor_class_path", required=True, metavar="MODULE.CLASS")
     parser.add_argument(

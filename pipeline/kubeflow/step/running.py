@@ -1,5 +1,6 @@
 """Runs the executor of a step on what the launcher has brought."""
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -14,8 +15,9 @@ from tfx.types.artifact import Artifact
 from tfx.types.value_artifact import ValueArtifact
 from tfx.utils import import_utils
 
-from components import artifacts
+from components import artifacts, runtime
 from components.errors import ConfigError
+from components.metadata import recording, stores
 from components.storage import paths
 from pipeline.kubeflow import run_parameters
 from pipeline.kubeflow.step import places
@@ -32,7 +34,7 @@ _OWN_TYPES = {
 }
 
 
-def run(invocation: str, inputs_spec: str, executor: str, step: str) -> None:
+def run(invocation: str, inputs_spec: str, executor: str, step: str, kind: str) -> None:
     """Runs one step and writes the output file that the launcher reads.
 
     Args:
@@ -41,6 +43,7 @@ def run(invocation: str, inputs_spec: str, executor: str, step: str) -> None:
         inputs_spec: the ComponentInputsSpec as JSON, for the types of the parameters.
         executor: path of the class.
         step: its name in the graph.
+        kind: of its component, for ML Metadata.
 
     Raises:
         ConfigError: it is no such JSON, a parameter of the run is refused, or an artifact is in a
@@ -61,6 +64,45 @@ def run(invocation: str, inputs_spec: str, executor: str, step: str) -> None:
     outputs = utils.parse_raw_artifact_dict(given.outputs.artifacts, names)
     properties = utils.parse_execution_properties(given.inputs.parameter_values, {}, spec)
     uris = [artifact.uri for _, artifact in _all(inputs, outputs)]
+    with _recorded(given, step, kind, inputs, properties) as recorded:
+        _run_executor(executor, inputs, outputs, properties)
+        _write_output(given.outputs.output_file, outputs, uris, names)
+        recorded |= outputs
+
+
+@contextlib.contextmanager
+def _recorded(
+    given: pipeline_spec_pb2.ExecutorInput,
+    step: str,
+    kind: str,
+    inputs: Artifacts,
+    parameters: Mapping[str, int | float | str],
+) -> Iterator[dict[str, Sequence[Artifact]]]:
+    """Records the step in ML Metadata where the environment names one."""
+    place = runtime.current()
+    if not place.metadata:
+        yield {}
+        return
+    # The launcher tells a step neither its run nor its pipeline, but where its outputs belong:
+    # <root>/<pipeline>/<run>/<task>/<attempt>/.
+    *_, pipeline, run, _, _, _ = given.outputs.output_file.split("/")
+    store = stores.opened(place.metadata, place.metadata_password)
+    with recording.recorded(
+        store,
+        pipeline=pipeline,
+        run=run,
+        node=step,
+        kind=kind,
+        inputs=inputs,
+        parameters=parameters,
+    ) as outputs:
+        yield outputs
+
+
+def _run_executor(
+    executor: str, inputs: Artifacts, outputs: Artifacts, properties: dict[str, int | float | str]
+) -> None:
+    """Runs it on what the launcher has brought."""
     _bring(inputs)
     for _, artifact in _all(outputs):
         artifact.uri = places.local(artifact.uri)
@@ -70,7 +112,6 @@ def run(invocation: str, inputs_spec: str, executor: str, step: str) -> None:
     with tempfile.TemporaryDirectory(prefix="step-") as folder:
         _executor(executor, folder).Do(inputs, outputs, properties)
     _require_given(outputs)
-    _write_output(given.outputs.output_file, outputs, uris, names)
 
 
 def _parsed(text: str, message, name: str):

@@ -6,7 +6,7 @@ import pytest
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components import metadata as lineage
+from components.metadata import runs, stores
 
 
 @pytest.fixture
@@ -38,28 +38,28 @@ def run(store, pipeline: str, name: str, *nodes: str) -> None:
 
 
 def test_nothing_has_run(store):
-    assert lineage.newest_run(store) == 0
-    assert lineage.latest_run(store) == {}
+    assert runs.newest_run(store) == 0
+    assert runs.latest_run(store) == {}
 
 
 def test_latest_run_is_that_of_the_pipeline_and_since_then(store):
     run(store, "deeplab-sample", "first", "Trainer")
-    before = lineage.newest_run(store)
-    assert set(lineage.latest_run(store, "deeplab-sample")) == {"Trainer"}
-    assert lineage.latest_run(store, "deeplab-sample", since=before) == {}
+    before = runs.newest_run(store)
+    assert set(runs.latest_run(store, "deeplab-sample")) == {"Trainer"}
+    assert runs.latest_run(store, "deeplab-sample", since=before) == {}
     run(store, "deeplab-sample", "second", "Trainer", "Pusher")
     run(store, "deeplab-pascal", "third", "Evaluator")
     run(store, "deeplab-sample", "fourth")
-    found = lineage.latest_run(store, "deeplab-sample", since=before)
+    found = runs.latest_run(store, "deeplab-sample", since=before)
     assert set(found) == {"Trainer", "Pusher"}
     assert found["Pusher"].state == "complete"
-    assert set(lineage.latest_run(store)) == {"Evaluator"}
+    assert set(runs.latest_run(store)) == {"Evaluator"}
 
 
 def test_the_newest_run_is_the_one_that_started_last_whatever_the_clock_said(tmp_path):
     database = tmp_path / "metadata.sqlite"
-    store = lineage.open_store(lineage.connection(f"sqlite:{database}"))
-    assert lineage.newest_run_of(store, "deeplab-sample") is None
+    store = stores.opened(f"sqlite:{database}")
+    assert runs.newest_run_of(store, "deeplab-sample") is None
     for name in ("first", "second"):
         run(store, "deeplab-sample", name, "Trainer")
         of_pipeline = store.get_context_by_type_and_name("pipeline", "deeplab-sample")
@@ -74,4 +74,4 @@ def test_the_newest_run_is_the_one_that_started_last_whatever_the_clock_said(tmp
             "UPDATE Context SET create_time_since_epoch = create_time_since_epoch - 31536000000 "
             "WHERE name = 'second'"
         )
-    assert lineage.newest_run_of(store, "deeplab-sample") == "second"
+    assert runs.newest_run_of(store, "deeplab-sample") == "second"
