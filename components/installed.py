@@ -16,6 +16,7 @@ PACKAGES = (
     "absl",
     "annotated_types",
     "apache_beam",
+    "boto3",
     "cryptography",
     "cyclonedx",
     "google.protobuf",
