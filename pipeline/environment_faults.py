@@ -36,11 +36,12 @@ def lines(error: pydantic.ValidationError, path: Path) -> list[str]:
                 'value; got something else; to fix, write VARIABLE = "secret/key"'
             )
         else:
+            message = fault["msg"][:1].lower() + fault["msg"][1:]
             is_placed = place.startswith(("resources.", "volumes."))
             source = "placement/resources" if is_placed else "environment"
             found.append(
                 f"expected {place} to be valid in {path}; got a value that is not "
-                f"({fault['msg'].lower()}); to fix, see the docstrings in pipeline/{source}.py"
+                f"({message}); to fix, see the docstrings in pipeline/{source}.py"
             )
     return found
 

@@ -10,13 +10,13 @@ from rich.console import Console
 import schemas
 from components import runtime, texts
 from components.storage import paths
-from pipeline import plan, steps
+from pipeline import plan
 from pipeline.config import PipelineConfig
 from pipeline.door import Description
 from pipeline.environment import Environment
 from pipeline.graph import UNCACHED_WHERE_UNKNOWN, create_pipeline
 from pipeline.inputs import Inputs
-from pipeline.kubeflow import check, placing, run_parameters, specs, step, yaml_writing
+from pipeline.kubeflow import check, needs, placing, run_parameters, specs, step, yaml_writing
 from pipeline.kubeflow.run_parameters import Run
 
 
@@ -74,14 +74,22 @@ def compile_pipeline(
     check.require_fit(text.encode(), str(target))
     output.mkdir(parents=True, exist_ok=True)
     paths.write_text(str(target), text)
-    _print_next(target, config, environment, records, console)
+    ran = list(spec["root"]["dag"]["tasks"])
+    for line in needs.warnings(config, description.dataset.num_classes, environment, ran):
+        console.print(line, highlight=False, markup=False)
+    images = dict.fromkeys(map(environment.image_of, ran))
+    _print_next(target, config, environment, list(images), records, console)
 
 
 def _print_next(
-    target: Path, config: PipelineConfig, environment: Environment, records: str, console: Console
+    target: Path,
+    config: PipelineConfig,
+    environment: Environment,
+    images: Sequence[str],
+    records: str,
+    console: Console,
 ) -> None:
     """Prints where the file is, and how it becomes a run."""
-    images = dict.fromkeys(map(environment.image_of, steps.ALL))
     for line in (
         f"Compiled to {target}, which the check finds fit; it has not been run on a cluster.",
         "To do next:",
