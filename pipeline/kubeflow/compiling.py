@@ -1,6 +1,5 @@
 """Compiles the graph to a Kubeflow Pipelines v2 file."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from pipeline.door import Description
 from pipeline.environment import Environment
 from pipeline.graph import UNCACHED_WHERE_UNKNOWN, create_pipeline
 from pipeline.inputs import Inputs
-from pipeline.kubeflow import check, placing, run_parameters, specs, step
-from pipeline.kubeflow.run_parameters import Run
+from pipeline.kubeflow import check, placing, specs, step
+from pipeline.kubeflow.run_parameters import Run, routing
 
 
 def compile_pipeline(
@@ -55,9 +54,8 @@ def compile_pipeline(
         return
     spec = specs.compiled(config, inputs, environment.artifacts, environment.image)
     platform = _complete(spec, environment)
-    _parametrize(
+    routing.declare(
         spec,
-        inputs,
         Run(
             recipe=recipe.model_dump(mode="json"),
             assignments=tuple(assignments),
@@ -73,11 +71,17 @@ def compile_pipeline(
     check.require_fit(text.encode(), str(target))
     output.mkdir(parents=True, exist_ok=True)
     paths.write_text(str(target), text)
-    _print_next(target, config, environment, records, console)
+    parameters = list(spec["root"]["inputDefinitions"]["parameters"])
+    _print_next(target, config, environment, records, parameters, console)
 
 
 def _print_next(
-    target: Path, config: PipelineConfig, environment: Environment, records: str, console: Console
+    target: Path,
+    config: PipelineConfig,
+    environment: Environment,
+    records: str,
+    parameters: Sequence[str],
+    console: Console,
 ) -> None:
     """Prints where the file is, and how it becomes a run."""
     for line in (
@@ -90,6 +94,7 @@ def _print_next(
         f"-p {config.pipeline_name} {target}",
         f"  4. Start a run with the pipeline root {environment.artifacts}: the dashboard proposes "
         "it, other clients have to be given it.",
+        f"  5. Give the run what it is to do otherwise: {', '.join(parameters)}.",
     ):
         console.print(line, highlight=False, markup=False)
 
@@ -114,33 +119,3 @@ def _complete(spec: dict[str, Any], environment: Environment) -> dict[str, Any] 
         container["command"] = ["python", "-m", step.MODULE]
         container["env"] = [{"name": runtime.VARIABLE, "value": place}]
     return placing.place(spec, environment)
-
-
-def _parametrize(spec: dict[str, Any], inputs: Inputs, run: Run) -> None:
-    """Makes inputs of the pipeline of the values that may be given when a run is started.
-
-    Which steps one of them decides is seen by what another value changes in the graph. The first
-    step takes all, for it says what is wrong with them.
-    """
-    definitions, users = {}, {run_parameters.FIRST: []}
-    tasks = spec["root"]["dag"]["tasks"]
-    for parameter in run_parameters.parameters(run):
-        definitions[parameter.name] = parameter.definition()
-        users[run_parameters.FIRST].append(parameter)
-        config = run_parameters.alternative(run, parameter)
-        records = config.data.source or inputs.records
-        other = specs.compiled(config, dataclasses.replace(inputs, records=records))
-        for name in tasks:
-            is_first = name == run_parameters.FIRST
-            if not is_first and specs.constants(other, name) != specs.constants(spec, name):
-                users.setdefault(name, []).append(parameter)
-    spec["root"]["inputDefinitions"] = {"parameters": definitions}
-    text = run.model_dump_json()
-    for name, taken in users.items():
-        defined = spec["components"][name]["inputDefinitions"].setdefault("parameters", {})
-        given = tasks[name]["inputs"].setdefault("parameters", {})
-        for parameter in taken:
-            defined[parameter.name] = {"parameterType": parameter.kind, "isOptional": True}
-            given[parameter.name] = {"componentInputParameter": parameter.name}
-        container = spec["deploymentSpec"]["executors"][f"{name}_executor"]["container"]
-        container["env"].append({"name": run_parameters.VARIABLE, "value": text})
