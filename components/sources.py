@@ -39,6 +39,7 @@ def Sources(
     weights: tfx.dsl.components.Parameter[str],
     name: tfx.dsl.components.Parameter[str],
     recipe: tfx.dsl.components.Parameter[str],
+    push: tfx.dsl.components.Parameter[int],
     seen: tfx.dsl.components.Parameter[str],
     source_fingerprint: tfx.dsl.components.Parameter[str],
 ) -> OutputDict(records_state=str, weights_state=str, made_from=str, baseline=str):
@@ -51,6 +52,7 @@ def Sources(
         weights: `InitialWeightsOptions` as JSON.
         name: of the served model.
         recipe: see `made_from`.
+        push: 1 where the model is to be pushed, 0 where it is only judged.
         seen: JSON with the other outputs where the runner has looked; else empty.
         source_fingerprint: part of the cache key only.
 
@@ -74,7 +76,8 @@ def Sources(
     state = find.state(options, served=place.served, name=name)
     origin = made_from(recipe, records, state)
     versions = paths.join(place.served, name)
-    succession.require_not_taken_back(versions, origin)
+    if push:
+        succession.require_not_taken_back(versions, origin)
     baseline = succession.baseline_version(versions, origin)
     logging.info("Records %s, weights %s, baseline %s", records, state or "none", baseline)
     return {

@@ -64,6 +64,7 @@ def create_pipeline(
         weights=weights,
         name=config.name,
         recipe=inputs.recipe(config),
+        push=int(config.push.enabled),
         seen=inputs.seen(baseline),
         source_fingerprint=source_fingerprint("components.sources"),
     )

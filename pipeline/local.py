@@ -62,7 +62,7 @@ def run(
     )
     serving_dir = paths.join(environment.served, config.name)
     made_from = inputs.made_from(config)
-    if not dry_run and to_node in (None, "Pusher"):
+    if not dry_run and config.push.enabled and to_node in (None, "Pusher"):
         # The Pusher asks, too: here it costs no training.
         succession.require_not_taken_back(serving_dir, made_from)
     baseline = succession.baseline_version(serving_dir, made_from)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from components.errors import ConfigError
-from pipeline.kubeflow import check
+from pipeline.kubeflow import check, run_parameters
+from pipeline.kubeflow.check import compiled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,10 +46,12 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
     """Prints that the file is fit, or raises.
 
     Raises:
-        ConfigError: with all faults of the file; or it cannot be read.
+        ConfigError: with all faults of the file, or of the parameters; or it cannot be read.
     """
     given = parameters(arguments.parameter)
-    check.require_fit(check.read(arguments.file), arguments.file, given)
+    content = check.read(arguments.file)
+    check.require_fit(content, arguments.file, given)
+    run_parameters.require_valid(compiled.read(content)[0], given)
     console.print(
         f"{arguments.file} is fit for Kubeflow Pipelines: no fault by any of "
         f"{len(check.RULES)} rules. That it runs on a cluster is not said by that.",
@@ -61,7 +64,8 @@ def _parameter(text: str) -> tuple[str, object]:
     name, is_given, value = text.partition("=")
     if not name or not is_given:
         raise ConfigError(
-            f"expected --parameter as NAME=VALUE; got {text!r}; to fix, write for example steps=100"
+            f"expected --parameter as NAME=VALUE; got {text!r}; to fix, write for example "
+            "training_steps=100"
         )
     try:
         return name, json.loads(value)

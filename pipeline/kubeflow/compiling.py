@@ -1,6 +1,5 @@
 """Compiles the graph to a Kubeflow Pipelines v2 file."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from pipeline.door import Description
 from pipeline.environment import Environment
 from pipeline.graph import UNCACHED_WHERE_UNKNOWN, create_pipeline
 from pipeline.inputs import Inputs
-from pipeline.kubeflow import check, needs, placing, run_parameters, specs, step, yaml_writing
-from pipeline.kubeflow.run_parameters import Run
+from pipeline.kubeflow import check, needs, placing, specs, step, yaml_writing
+from pipeline.kubeflow.run_parameters import Run, routing
 
 
 def compile_pipeline(
@@ -56,9 +55,8 @@ def compile_pipeline(
         return
     spec = specs.compiled(config, inputs, environment.artifacts, environment.image)
     _complete(spec, environment)
-    _parametrize(
+    routing.declare(
         spec,
-        inputs,
         Run(
             recipe=recipe.model_dump(mode="json"),
             assignments=tuple(assignments),
@@ -78,15 +76,15 @@ def compile_pipeline(
     for line in needs.warnings(config, description.dataset.num_classes, environment, ran):
         console.print(line, highlight=False, markup=False)
     images = dict.fromkeys(map(environment.image_of, ran))
-    _print_next(target, config, environment, list(images), records, console)
+    parameters = list(spec["root"]["inputDefinitions"]["parameters"])
+    _print_next(target, list(images), records, parameters, console)
 
 
 def _print_next(
     target: Path,
-    config: PipelineConfig,
-    environment: Environment,
     images: Sequence[str],
     records: str,
+    parameters: Sequence[str],
     console: Console,
 ) -> None:
     """Prints where the file is, and how it becomes a run."""
@@ -98,6 +96,8 @@ def _print_next(
         f"  2. Put the TFRecords to {records}.",
         f"  3. Try it here, step by step: python -m pipeline replay {target}",
         f"  4. Start a run: python -m pipeline submit {target} --host ADDRESS --watch",
+        f"  5. Give the run what it is to do otherwise, --parameter NAME=VALUE: "
+        f"{', '.join(parameters)}.",
     ):
         console.print(line, highlight=False, markup=False)
 
@@ -118,33 +118,3 @@ def _complete(spec: dict[str, Any], environment: Environment) -> None:
         container = executor["container"]
         container["command"] = ["python", "-m", step.MODULE]
         container["env"] = [{"name": runtime.VARIABLE, "value": place}]
-
-
-def _parametrize(spec: dict[str, Any], inputs: Inputs, run: Run) -> None:
-    """Makes inputs of the pipeline of the values that may be given when a run is started.
-
-    Which steps one of them decides is seen by what another value changes in the graph. The first
-    step takes all, for it says what is wrong with them.
-    """
-    definitions, users = {}, {run_parameters.FIRST: []}
-    tasks = spec["root"]["dag"]["tasks"]
-    for parameter in run_parameters.parameters(run):
-        definitions[parameter.name] = parameter.definition()
-        users[run_parameters.FIRST].append(parameter)
-        config = run_parameters.alternative(run, parameter)
-        records = config.data.source or inputs.records
-        other = specs.compiled(config, dataclasses.replace(inputs, records=records))
-        for name in tasks:
-            is_first = name == run_parameters.FIRST
-            if not is_first and specs.constants(other, name) != specs.constants(spec, name):
-                users.setdefault(name, []).append(parameter)
-    spec["root"]["inputDefinitions"] = {"parameters": definitions}
-    text = run.model_dump_json()
-    for name, taken in users.items():
-        defined = spec["components"][name]["inputDefinitions"].setdefault("parameters", {})
-        given = tasks[name]["inputs"].setdefault("parameters", {})
-        for parameter in taken:
-            defined[parameter.name] = {"parameterType": parameter.kind, "isOptional": True}
-            given[parameter.name] = {"componentInputParameter": parameter.name}
-        container = spec["deploymentSpec"]["executors"][f"{name}_executor"]["container"]
-        container["env"].append({"name": run_parameters.VARIABLE, "value": text})

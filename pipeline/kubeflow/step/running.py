@@ -3,11 +3,11 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 from absl import logging
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.dsl.components.base import base_beam_executor, base_executor
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
@@ -53,7 +53,7 @@ def run(invocation: str, inputs_spec: str, executor: str, step: str, kind: str) 
     """
     given = _parsed(invocation, pipeline_spec_pb2.ExecutorInput(), "ExecutorInput")
     spec = _parsed(inputs_spec, pipeline_spec_pb2.ComponentInputsSpec(), "ComponentInputsSpec")
-    _apply_run_parameters(given.inputs.parameter_values, step)
+    own, handed_on = _settled(given)
     given.outputs.artifacts.pop(_LOGS, None)
     _name_inputs(given, spec)
     for lists in (given.inputs.artifacts, given.outputs.artifacts):
@@ -63,11 +63,11 @@ def run(invocation: str, inputs_spec: str, executor: str, step: str, kind: str) 
     names: dict[int, str] = {}
     inputs = utils.parse_raw_artifact_dict(given.inputs.artifacts, names)
     outputs = utils.parse_raw_artifact_dict(given.outputs.artifacts, names)
-    properties = utils.parse_execution_properties(given.inputs.parameter_values, {}, spec)
+    properties = utils.parse_execution_properties(given.inputs.parameter_values, {}, spec) | own
     uris = [artifact.uri for _, artifact in _all(inputs, outputs)]
     with _recorded(given, step, kind, inputs, properties) as recorded:
         _run_executor(executor, inputs, outputs, properties)
-        _write_output(given.outputs.output_file, outputs, uris, names)
+        _write_output(given.outputs.output_file, outputs, uris, names, handed_on)
         recorded |= outputs
 
 
@@ -140,17 +140,25 @@ def _name_inputs(
                 artifact.type.CopyFrom(spec.artifacts[key].artifact_type)
 
 
-def _apply_run_parameters(values: MutableMapping[str, struct_pb2.Value], step: str) -> None:
-    """Takes the parameters of the run out of the step's, and has them decide these."""
+def _settled(
+    given: pipeline_spec_pb2.ExecutorInput,
+) -> tuple[dict[str, int | float | str], dict[str, int | float | str]]:
+    """Takes the parameters of the run out of the first step's, and has them decide the steps'.
+
+    Returns:
+        See `routing.settle`; nothing for the other steps.
+    """
     run = run_parameters.current()
     if run is None:
-        return
-    plain = {name: json_format.MessageToDict(value) for name, value in values.items()}
-    given, _ = run_parameters.split(run, plain)
-    for name, value in run_parameters.applied(run, step, given).items():
-        json_format.ParseDict(value, values[name])
-    for name in given:
+        return {}, {}
+    # Imported here: it makes the whole graph, which no other step needs.
+    from pipeline.kubeflow.run_parameters import routing
+
+    values, names = given.inputs.parameter_values, {each.name for each in run.parameters()}
+    taken = {name: json_format.MessageToDict(values[name]) for name in names & values.keys()}
+    for name in taken:
         del values[name]
+    return routing.settle(run, taken, given.outputs.parameters.keys())
 
 
 def _name_class(kind: pipeline_spec_pb2.ArtifactTypeSchema) -> None:
@@ -215,9 +223,17 @@ def _require_given(outputs: Artifacts) -> None:
         )
 
 
-def _write_output(file: str, outputs: Artifacts, uris: list[str], names: dict[int, str]) -> None:
+def _write_output(
+    file: str,
+    outputs: Artifacts,
+    uris: list[str],
+    names: dict[int, str],
+    parameters: Mapping[str, int | float | str],
+) -> None:
     """Writes what the launcher merges into its record of the outputs."""
     written = pipeline_spec_pb2.ExecutorOutput()
+    for key, value in parameters.items():
+        json_format.ParseDict(value, written.parameter_values[key])
     local = {places.local(uri): uri for uri in uris}
     for key, artifact in _all(outputs):
         artifact.uri = local[artifact.uri]
