@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 import schemas
-from components import runtime
+from components import runtime, texts
 from components.storage import paths
 from pipeline import plan
 from pipeline.config import PipelineConfig
@@ -17,7 +16,7 @@ from pipeline.door import Description
 from pipeline.environment import Environment
 from pipeline.graph import UNCACHED_WHERE_UNKNOWN, create_pipeline
 from pipeline.inputs import Inputs
-from pipeline.kubeflow import check, placing, run_parameters, specs, step
+from pipeline.kubeflow import check, needs, placing, run_parameters, specs, step, yaml_writing
 from pipeline.kubeflow.run_parameters import Run
 
 
@@ -52,9 +51,11 @@ def compile_pipeline(
     if dry_run:
         pipeline = create_pipeline(config, inputs, pipeline_root=environment.artifacts)
         plan.show(console, config, environment, pipeline)
+        console.print("[bold]what each step gets[/bold]")
+        console.print(placing.table(environment, [node.id for node in pipeline.components]))
         return
     spec = specs.compiled(config, inputs, environment.artifacts, environment.image)
-    platform = _complete(spec, environment)
+    _complete(spec, environment)
     _parametrize(
         spec,
         inputs,
@@ -66,42 +67,46 @@ def compile_pipeline(
             records=records,
         ),
     )
-    documents = [spec] if platform is None else [spec, platform]
-    text = yaml.safe_dump_all(documents, sort_keys=True)
+    platform = placing.place(spec, environment)
+    text = yaml_writing.text([spec, *([platform] if platform else [])])
     # The suffix decides the format: spec 2.1.0 is read from YAML only.
     target = output / f"{config.name}.yaml"
     check.require_fit(text.encode(), str(target))
     output.mkdir(parents=True, exist_ok=True)
     paths.write_text(str(target), text)
-    _print_next(target, config, environment, records, console)
+    ran = list(spec["root"]["dag"]["tasks"])
+    for line in needs.warnings(config, description.dataset.num_classes, environment, ran):
+        console.print(line, highlight=False, markup=False)
+    images = dict.fromkeys(map(environment.image_of, ran))
+    _print_next(target, config, environment, list(images), records, console)
 
 
 def _print_next(
-    target: Path, config: PipelineConfig, environment: Environment, records: str, console: Console
+    target: Path,
+    config: PipelineConfig,
+    environment: Environment,
+    images: Sequence[str],
+    records: str,
+    console: Console,
 ) -> None:
     """Prints where the file is, and how it becomes a run."""
     for line in (
         f"Compiled to {target}, which the check finds fit; it has not been run on a cluster.",
         "To do next:",
-        f"  1. Push the image {environment.image}, with this project installed, to where the "
-        "cluster pulls it from.",
+        f"  1. Push {texts.counted(len(images), 'image')} with this project installed, "
+        f"{', '.join(images)}, to where the cluster pulls from.",
         f"  2. Put the TFRecords to {records}.",
-        f"  3. Upload the file in Kubeflow's dashboard, or: kfp pipeline create "
-        f"-p {config.pipeline_name} {target}",
-        f"  4. Start a run with the pipeline root {environment.artifacts}: the dashboard proposes "
-        "it, other clients have to be given it.",
+        f"  3. Try it here, step by step: python -m pipeline replay {target}",
+        f"  4. Start a run: python -m pipeline submit {target} --host ADDRESS --watch",
     ):
         console.print(line, highlight=False, markup=False)
 
 
-def _complete(spec: dict[str, Any], environment: Environment) -> dict[str, Any] | None:
+def _complete(spec: dict[str, Any], environment: Environment) -> None:
     """Puts in what TFX's compiler has no argument for.
 
-    The pipeline root, our entry point, the runtime of every container, what the environment gives
-    it, and no cache for the steps that look at something which the file does not know.
-
-    Returns:
-        The platform document, if there is one.
+    The pipeline root; of every container our entry point and its runtime; and no cache for the
+    steps that look at something which the file does not know.
     """
     spec["defaultPipelineRoot"] = environment.artifacts
     tasks = spec["root"]["dag"]["tasks"]
@@ -113,7 +118,6 @@ def _complete(spec: dict[str, Any], environment: Environment) -> dict[str, Any] 
         container = executor["container"]
         container["command"] = ["python", "-m", step.MODULE]
         container["env"] = [{"name": runtime.VARIABLE, "value": place}]
-    return placing.place(spec, environment)
 
 
 def _parametrize(spec: dict[str, Any], inputs: Inputs, run: Run) -> None:
