@@ -29,10 +29,13 @@ FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.S | re.M)
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 OPTIONS = r"(?: --?[\w-]+(?:[ =][\w/.'={}*-]+)?)*"
 PRINTED = re.compile(
-    rf"python -m (?:pipeline|components\.dataset) [a-z]+(?: fields| pascal| ade20k)?"
+    rf"python -m (?:pipeline|components\.dataset) [a-z]+"
+    rf"(?: fields| pascal| ade20k| Pusher| copy \S+ \S+)?"
     rf"(?: picture\.jpg)?{OPTIONS}"
     rf"|python local_runner\.py{OPTIONS}|(?<=run )make [a-z]+"
 )
+STARTED = ("pipeline.trial", "pipeline.kubeflow.step", "tests.corpus")
+"""Programs that others start, and no person."""
 PLACEHOLDERS = {"VERB": "doctor", "FILE": "/f", "NAME": "fields", "DIR": "/d", "N": "1"}
 
 
@@ -117,7 +120,9 @@ def check(words: list[str]) -> None:
             source = (REPOSITORY / f"{module.replace('.', '/')}.py").read_text()
             missing = [w for w in rest if w.startswith("--") and f'"{w}"' not in source]
             assert not missing, f"{module} has no {missing}"
-        case ["python", "-m", "pipeline.trial" | "tests.corpus" as module, *_]:
+        case ["python", "-m", "pytest", path]:
+            assert (REPOSITORY / path).exists()
+        case ["python", "-m", module, *_] if module in STARTED:
             assert importlib.util.find_spec(module)  # Run by the tests beside them.
         case ["make", target, *_]:
             makefile = (REPOSITORY / "Makefile").read_text()

@@ -72,6 +72,7 @@ def test_two_runs_at_once_and_their_repetition(server, tmp_path):
     assert copying.identity(here) == copying.identity(store)
 
 
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 def test_steps_of_a_replay_leave_what_a_local_run_leaves(server, tmp_path):
     uri = server.uri(database="other")
     ended(start(tmp_path / "local", uri))

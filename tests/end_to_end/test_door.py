@@ -69,7 +69,10 @@ def check_refused(checkout, arguments: list[str], code: int, *messages: str, run
         (["--output", "/tmp/o*"], "expected root without * ? [ ]"),
         (["--environment", "moon"], "expected an environment, one of kubeflow, local"),
         (["--environment", "/nowhere.toml"], "expected an environment as TOML in /nowhere.toml"),
-        (["--environment", "kubeflow"], "databases on servers are not supported yet"),
+        (
+            ["--environment", "kubeflow"],
+            "expected metadata and a root on this machine for a run here",
+        ),
         (["--schemas", "/nowhere"], "expected a folder of data sets"),
         (["--checkpoint", "/nowhere/model.ckpt"], "expected a checkpoint at /nowhere/model"),
         (["--checkpoint", "served"], "initial_weights.source"),

@@ -110,12 +110,11 @@ class Service:
         """What an address answers that the client has no method for, such as a log."""
         return self.read(self._text, path)
 
-    def _text(self, path: str, _request_timeout: float):
+    def _text(self, path: str, **options: Any) -> str:
         answer = self._client.rest_client.GET(
             self.host + path,
             headers=self._headers(),
-            _preload_content=True,
-            _request_timeout=_request_timeout,
+            **options,
         )
         return answer.data.decode(errors="replace")
 

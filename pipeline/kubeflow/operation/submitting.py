@@ -152,7 +152,7 @@ def recurring_run(
     """
     wanted = api.V2beta1RecurringRun(
         display_name=file.name,
-        description="Submitted by python -m pipeline submit --every",
+        description="Submitted with --every",
         experiment_id=experiment_id,
         namespace=service.namespace or None,
         pipeline_version_reference=_reference(version),

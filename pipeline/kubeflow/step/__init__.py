@@ -1,4 +1,4 @@
 """What Kubeflow's launcher starts for every step: `python -m pipeline.kubeflow.step`."""
 
 MODULE = __name__
-"""What `python -m` is given in a compiled file."""
+"""What Python is given to run in a compiled file."""
