@@ -16,7 +16,7 @@ demo: setup  ## sets up everything, then runs the pipeline on the embedded data
 test: setup  ## sets up everything, then passes all tests, end-to-end runs included
 	$(PYTEST) -m "not needs_more $(WITHOUT_DATA)"
 
-test-more: setup  ## the tests that need what nothing here installs: node, go, registries' schemas
+test-more: setup  ## the tests that need what nothing here installs: node, go, registries' schemas, apt-get
 	$(BIN)/python -m pytest -m needs_more
 
 test-fast: setup  ## quick unit tests only

@@ -1,7 +1,7 @@
 """Judges a compiled file before Kubeflow does, and more strictly: all faults, each with its place.
 
 What Kubeflow refuses is refused here, and what it takes and then breaks on or ignores as well; see
-docs/kubeflow.md. To add a rule, write it beside those of its topic; to add a topic, put its `check`
+docs/kubeflow-check.md. To add a rule, write it beside those of its topic; to add a topic, put its `check`
 into `CHECKS`.
 """
 

@@ -27,7 +27,7 @@ class Rule:
     """One thing that a compiled file must be."""
 
     name: str
-    """As in the table of docs/kubeflow.md."""
+    """As in the table of docs/kubeflow-check.md."""
 
     kubeflow: Verdict
     consequence: str = ""

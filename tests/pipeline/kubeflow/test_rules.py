@@ -62,7 +62,7 @@ def test_every_rule_is_broken_by_some_test():
 
 
 def test_the_table_of_the_documentation_is_that_of_the_rules():
-    page = Path(REPOSITORY, "docs", "kubeflow.md").read_text()
+    page = Path(REPOSITORY, "docs", "kubeflow-check.md").read_text()
     rows = dict(re.findall(r"^\| `([\w-]+)` \|.*\| (refuses[^|]*|takes[^|]*) \|$", page, re.M))
     for rule in check.RULES.values():
         follows = f", and {rule.consequence}" if rule.consequence else ""
