@@ -66,6 +66,13 @@ class DownloadFailedError(PipelineError):
     exit_code = 6
 
 
+class ServiceError(PipelineError):
+    """A service that a command needs is not there, or cannot do what it is asked."""
+
+    headline = "No service"
+    exit_code = 7
+
+
 @contextlib.contextmanager
 def exit_codes(console: Console) -> Iterator[None]:
     """Ends the process with the code of the error that leaves the context.

@@ -16,6 +16,8 @@ PACKAGES = (
     "absl",
     "annotated_types",
     "apache_beam",
+    "boto3",
+    "botocore",
     "cryptography",
     "cyclonedx",
     "google.protobuf",
@@ -27,6 +29,8 @@ PACKAGES = (
     "jinja2",
     "keras",
     "keras_tuner",
+    "kfp",
+    "kfp_server_api",
     "ml_metadata",
     "model_signing",
     "numpy",
@@ -44,6 +48,7 @@ PACKAGES = (
     "tensorflow_serving",
     "tensorflow_transform",
     "tfx",
+    "urllib3",
     "yaml",
 )
 """All that the code imports beyond the standard library and itself."""

@@ -107,7 +107,7 @@ def run(
             "got others; to fix, see the last lines of the log, which name them"
         ) from error
     steps = runs.latest_run(store, config.pipeline_name, since=before)
-    summary.conclude(console, steps, environment, serving_dir)
+    summary.conclude(console, steps, environment.metadata, serving_dir)
 
 
 def _opened(uri: str, variable: str) -> metadata_store.MetadataStore:

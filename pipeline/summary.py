@@ -18,18 +18,15 @@ from components.serving import models_config, succession
 from components.storage import paths
 from components.tflite.results import TFLiteReport
 from components.trainer import history
-from pipeline.environment import Environment
 
 
-def conclude(
-    console: Console, steps: dict[str, Step], environment: Environment, serving_dir: str
-) -> None:
+def conclude(console: Console, steps: dict[str, Step], metadata: str, serving_dir: str) -> None:
     """Prints the summary of a finished run.
 
     Args:
         console: where to print.
         steps: of the run, by node, see `components.metadata.runs`.
-        environment: where it ran.
+        metadata: where the run is recorded; empty where it is not.
         serving_dir: the folder of the versions of the served model.
 
     Raises:
@@ -46,7 +43,7 @@ def conclude(
         states = history.read(_uri(steps, "Trainer", "model_run"))
         warnings += [("Training", line) for line in advice.advise(states)]
     console.print(_times(steps))
-    for label, place in [*_places(steps, environment), *warnings]:
+    for label, place in [*_places(steps, metadata), *warnings]:
         console.print(f"{label:<12} {place}", highlight=False, soft_wrap=True)
     if "Pusher" not in steps:
         console.print("Verdict      none: the run was to stop before the Pusher")
@@ -118,7 +115,7 @@ def _times(steps: dict[str, Step]) -> Table:
     return table
 
 
-def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str, str]]:
+def _places(steps: dict[str, Step], metadata: str) -> list[tuple[str, str]]:
     places = []
     if "Pusher" in steps:
         pushed = steps["Pusher"].outputs["pushed_model"][0].properties
@@ -138,7 +135,8 @@ def _places(steps: dict[str, Step], environment: Environment) -> list[tuple[str,
         content = report.from_json(paths.read_text(paths.join(gate, report.FILE)))
         places += [("Data", str(source)) for source in content.sources]
         places += [("Drift", line) for line in content.drift]
-    places.append(("Metadata", environment.metadata))
+    if metadata:
+        places.append(("Metadata", metadata))
     return places
 
 

@@ -46,3 +46,22 @@ def serve():
     """Puts files on a server of their own: `serve(name=Remote(…))` gives an address for each."""
     with contextlib.ExitStack() as stack:
         yield lambda **files: stack.enter_context(serving(files))
+
+
+@pytest.fixture
+def s3_bucket(monkeypatch):
+    """An empty bucket of a server that speaks S3, which boto3 finds."""
+    # Imported here: most tests need neither.
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    boto3.client("s3").create_bucket(Bucket="bucket")
+    yield "bucket"
+    server.stop()

@@ -11,6 +11,7 @@ from tfx.types import artifact_utils
 from components import runtime, tfx
 from components.dataset.spans import find_spans
 from components.errors import DataError
+from components.storage import paths
 
 _RECORDS = "records"
 
@@ -49,7 +50,13 @@ def ImportExampleGen(
         for split, pattern in splits.items():
             target = artifact_utils.get_split_uri([examples], split)
             for name, path in sources.items():
-                _copy(pipeline, f"{name}/{split}", os.path.join(path, pattern), target, name)
+                _copy(
+                    pipeline,
+                    f"{name}/{split}",
+                    paths.for_beam(paths.join(path, pattern)),
+                    target,
+                    name,
+                )
 
 
 def _copy(pipeline: beam.Pipeline, label: str, pattern: str, target: str, name: str) -> None:

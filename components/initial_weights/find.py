@@ -81,7 +81,7 @@ def find(
             path = _find(options, cache)
         if exported.is_exported(path):
             identity = exported.read_description(path)["identity"]
-            return Found(source=source, path=path, identity=identity)
+            return Found(source=source, path=_here(path, identity, cache), identity=identity)
         return Found(source=source, path=path)
     except DownloadError as error:
         raise DownloadFailedError(f"initial_weights.source: {error}") from error
@@ -210,6 +210,21 @@ def _fetched(path: str, max_bytes: int, cache: Path) -> str:
                 paths.copy_file(file, os.fspath(part / os.path.basename(file)))
             os.replace(part, folder)
     return os.fspath(folder / name)
+
+
+def _here(path: str, identity: str, cache: Path) -> str:
+    """An exported model as TensorFlow can read it: a copy of one in a store of S3."""
+    if not path.startswith(("s3://", "minio://")):
+        return path
+    folder = cache / f"exported-{_hash(f'{path} {identity}')}"
+    cache.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        if not folder.exists():
+            part = paths.beside(folder, ".part")
+            paths.remove_tree(os.fspath(part))  # what a killed process left
+            paths.copy_tree(path, os.fspath(part))
+            os.replace(part, folder)
+    return os.fspath(folder)
 
 
 def _remote_files(path: str) -> tuple[list[str], str]:

@@ -1,9 +1,11 @@
 """Connections to ML Metadata: a file, a database server, or ML Metadata's own server."""
 
 import os
+import random
 import re
 import socket
 import tempfile
+import time
 
 from ml_metadata import errors, metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -14,6 +16,8 @@ from components.private_names import PatientMetadataStore
 
 _SECONDS = 10
 """A server that takes longer to take a connection is not there."""
+
+_ATTEMPTS = 10
 
 PROBE = "deeplab.Probe"
 """The type of a context that says nothing: whoever may write can make it."""
@@ -89,15 +93,18 @@ def opened(uri: str, variable: str = "") -> metadata_store.MetadataStore:
     shown = f"{address.scheme}://{address.user}{'@' if address.user else ''}{address.host}"
     shown += f":{address.port}" + (f"/{address.path}" if address.path else "")
     require_reachable(address)
-    said = ""
-    try:
-        with _standard_error() as errors_said:
-            store = PatientMetadataStore(config)
-            store.get_artifact_types()
-    except (RuntimeError, errors.StatusError) as error:
-        said = " ".join(f"{errors_said()} {error}".split())
-    if not said:
-        return store
+    for _ in range(_ATTEMPTS):
+        try:
+            with _standard_error() as errors_said:
+                store = PatientMetadataStore(config)
+                store.get_artifact_types()
+            return store
+        except (RuntimeError, errors.StatusError) as error:
+            said = " ".join(f"{errors_said()} {error}".split())
+        # Of two that make the tables of a new database at once, one fails.
+        if not re.search("already exists|duplicate key", said):
+            break
+        time.sleep(random.uniform(0.1, 1))
     raise ConfigError(
         f"expected ML Metadata at {shown}; got {_reason(said)}; to fix, {_fix(address, said)}"
     )

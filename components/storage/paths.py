@@ -1,23 +1,22 @@
 """Paths that may be of this machine or of a store such as `gs://bucket/folder` or `s3://bucket/x`.
 
-Local paths are handled by the standard library; TensorFlow, which knows the stores, is imported
-for remote paths alone; its errors become `OSError`s. Paths are strings: `pathlib` would make
+Local paths are handled by the standard library, stores that speak S3 by boto3, others by
+TensorFlow's file systems; what fails is an `OSError`. Paths are strings: `pathlib` would make
 `gs:/bucket` of `gs://bucket`.
 """
 
 import errno
-import functools
 import os
 import re
 import shutil
-import sys
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 CHUNK = 1 << 20
 """Bytes that files are read and written in."""
 
+_MINIO = "minio://"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -50,53 +49,27 @@ def join(folder: str, *names: str) -> str:
     )
 
 
-def _os_errors(function: Callable) -> Callable:
-    """Makes what TensorFlow raises of a store an OSError, as for a file of this machine."""
-
-    @functools.wraps(function)
-    def call(path: str, *arguments):
-        try:
-            return function(path, *arguments)
-        except Exception as error:
-            tensorflow = sys.modules.get("tensorflow")
-            if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
-                raise
-            is_missing = isinstance(error, tensorflow.errors.NotFoundError)
-            kind = FileNotFoundError if is_missing else OSError
-            raise kind(f"{path}: {error.message}") from error
-
-    return call
-
-
-@_os_errors
 def exists(path: str) -> bool:
     """Whether a file or a folder is there."""
-    return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
+    return _store(path).exists(path) if is_remote(path) else os.path.exists(path)
 
 
-@_os_errors
 def is_folder(path: str) -> bool:
     """Whether a folder is there."""
-    return _gfile().isdir(path) if is_remote(path) else os.path.isdir(path)
+    return _store(path).is_folder(path) if is_remote(path) else os.path.isdir(path)
 
 
-@_os_errors
 def size_and_time(path: str) -> tuple[int, int]:
     """Bytes of a file, and the nanosecond it was last written at."""
     if is_remote(path):
-        status = _gfile().stat(path)
-        return status.length, status.mtime_nsec
+        return _store(path).size_and_time(path)
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns
 
 
-@_os_errors
 def read_bytes(path: str) -> bytes:
     """The content of a file."""
-    if is_remote(path):
-        with _gfile().GFile(path, "rb") as file:
-            return file.read()
-    return Path(path).read_bytes()
+    return _store(path).read_bytes(path) if is_remote(path) else Path(path).read_bytes()
 
 
 def read_text(path: str) -> str:
@@ -104,13 +77,10 @@ def read_text(path: str) -> str:
     return read_bytes(path).decode()
 
 
-@_os_errors
 def write_bytes(path: str, content: bytes) -> None:
     """Writes a file, whole or not at all; its folder must be there."""
     if is_remote(path):
-        # Such a store shows a file when it is closed.
-        with _gfile().GFile(path, "wb") as file:
-            file.write(content)
+        _store(path).write_bytes(path, content)
         return
     part = beside(Path(path), f".{uuid.uuid4().hex}.part")
     try:
@@ -130,57 +100,50 @@ def write_text(path: str, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-@_os_errors
 def list_folder(folder: str) -> list[str]:
     """The names of what lies in a folder, sorted; empty where there is no such folder."""
     if not is_folder(folder):
         return []
-    names = _gfile().listdir(folder) if is_remote(folder) else os.listdir(folder)
-    # Some stores mark folders by a slash.
-    return sorted(name.rstrip("/") for name in names)
+    return sorted(_store(folder).list_folder(folder) if is_remote(folder) else os.listdir(folder))
 
 
-@_os_errors
 def walk_files(folder: str) -> list[str]:
     """The paths of all files below a folder, sorted."""
-    walk = _gfile().walk if is_remote(folder) else os.walk
-    return sorted(join(where, name) for where, _, names in walk(folder) for name in names)
+    if is_remote(folder):
+        return sorted(_store(folder).walk_files(folder))
+    return sorted(join(where, name) for where, _, names in os.walk(folder) for name in names)
 
 
-@_os_errors
 def make_folder(folder: str) -> None:
     """Makes a folder, and those above it, unless it is there."""
     if is_remote(folder):
-        _gfile().makedirs(folder)
+        _store(folder).make_folder(folder)
     else:
         os.makedirs(folder, exist_ok=True)
 
 
-@_os_errors
 def remove_file(path: str) -> None:
     """Removes a file."""
     if is_remote(path):
-        _gfile().remove(path)
+        _store(path).remove_file(path)
     else:
         os.remove(path)
 
 
-@_os_errors
 def remove_tree(folder: str) -> None:
     """Removes a folder with all that is in it; does nothing where none is."""
     if not exists(folder):
         return
     if is_remote(folder):
-        _gfile().rmtree(folder)
+        _store(folder).remove_tree(folder)
     else:
         shutil.rmtree(folder)
 
 
-@_os_errors
 def copy_file(source: str, target: str) -> None:
     """Copies a file, over another if one is there; its folder must be there."""
     if is_remote(source) or is_remote(target):
-        _gfile().copy(source, target, overwrite=True)
+        write_bytes(target, read_bytes(source))
     else:
         shutil.copyfile(source, target)
 
@@ -228,8 +191,23 @@ def flush_tree(folder: str) -> None:
             flush(path)
 
 
-def _gfile():
-    # Imported here: it takes ten seconds, which a local path must not cost.
-    import tensorflow as tf
+def for_beam(path: str) -> str:
+    """The path by which Beam's file systems know it."""
+    if not path.startswith(_MINIO):
+        return path
+    from components.storage import s3
 
-    return tf.io.gfile
+    s3.set_endpoint()
+    return f"s3://{path.removeprefix(_MINIO)}"
+
+
+def _store(path: str):
+    """The module that reads and writes a store."""
+    # Imported here: either takes seconds, which a local path must not cost.
+    if path.startswith(("s3://", _MINIO)):
+        from components.storage import s3
+
+        return s3
+    from components.storage import gfile
+
+    return gfile

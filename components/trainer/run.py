@@ -26,6 +26,7 @@ from components.trainer import (
     input_fn,
     optimization,
     progress,
+    remote_states,
 )
 from components.trainer.options import TrainerConfig, TrainingOptions
 from components.transform import preprocessing
@@ -51,11 +52,29 @@ def run_fn(fn_args) -> None:
     config = TrainerConfig.from_json(fn_args.custom_config["config"])
     if fn_args.hyperparameters:
         config = config.with_values(fn_args.hyperparameters["values"])
-    dataset = config.dataset
     strategy = distribution.build_strategy(config.training.distribution, config.training.batch_size)
     records = Records.of(fn_args)
-    folder = os.path.join(runtime.current().training_states, run_id(fn_args))
-    model, description = train_network(config, strategy, records, fn_args.base_model, folder)
+    states = paths.join(runtime.current().training_states, run_id(fn_args))
+    with remote_states.local(states) as (folder, on_saved):
+        _run(fn_args, config, strategy, records, folder, on_saved)
+    # The model is safe now; until here a killed run could still go on from its checkpoints.
+    if distribution.is_chief(strategy):
+        paths.remove_tree(states)
+
+
+def _run(
+    fn_args,
+    config: TrainerConfig,
+    strategy: tf.distribute.Strategy,
+    records: "Records",
+    folder: str,
+    on_saved: Callable[[], None],
+) -> None:
+    """Trains in a folder of states, and exports what came of it."""
+    dataset = config.dataset
+    model, description = train_network(
+        config, strategy, records, fn_args.base_model, folder, on_saved
+    )
     if _is_cropped(config) or strategy.num_replicas_in_sync > 1:
         # A server has one size and no replicas.
         weights = model.get_weights()
@@ -75,9 +94,6 @@ def run_fn(fn_args) -> None:
         ignore_label=dataset.ignore_label,
     )
     signatures.export(served, fn_args.serving_model_dir, description)
-    # The model is safe now; until here a killed run could still go on from its checkpoints.
-    if tf.io.gfile.exists(folder):
-        tf.io.gfile.rmtree(folder)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,6 +128,7 @@ def train_network(
     records: Records,
     initial_weights: str,
     folder: str,
+    on_saved: Callable[[], None] = lambda: None,
 ) -> tuple[DeepLabV3Plus, dict]:
     """Builds the network, gives it its initial weights and trains it up to the best epoch.
 
@@ -121,6 +138,7 @@ def train_network(
         records: of both splits.
         initial_weights: folder of the weights to start from.
         folder: of the saved states, from which a killed training goes on.
+        on_saved: called when a state was saved.
 
     Returns:
         The network, and the description of its training; that has `validation_mean_iou` if there
@@ -148,7 +166,7 @@ def train_network(
         progress.initial_weights(line)
     if options.steps:
         description["validation_mean_iou"] = _train(
-            model, strategy, options, dataset, records, description, folder
+            model, strategy, options, dataset, records, description, folder, on_saved
         )
     return model, description
 
@@ -170,6 +188,7 @@ def _train(
     records: Records,
     description: dict,
     folder: str,
+    on_saved: Callable[[], None],
 ) -> float:
     """Trains the model, from `folder` on if that holds a saved state, up to the best epoch.
 
@@ -204,6 +223,9 @@ def _train(
                 description=description,
             )
         ]
+        saved = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: on_saved() if is_chief else None
+        )
         measured = []
         if is_chief:
             measured = [callbacks.History(folder, first_step, save_every)]
@@ -244,7 +266,7 @@ def _train(
                 ),
                 validation_freq=options.steps_per_epoch // save_every,
                 # The curves first: a step that is saved is not done again, and would be missing.
-                callbacks=[*measured, watchers[0], checkpoints, *watchers[1:]],
+                callbacks=[*measured, watchers[0], checkpoints, saved, *watchers[1:]],
                 verbose=0,
             )
         best = checkpoints.restore_best()

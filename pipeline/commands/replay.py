@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.errors import ConfigError, PipelineError
+from pipeline import terminal
 from pipeline.commands.check import add_parameters, parameters
 
 
@@ -62,13 +63,18 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         claims={name: _folder(name, path) for name, path in map(_volume, arguments.volume)},
         secrets=dict(map(_secret, arguments.secret)),
     )
-    ended, failure = walking.replay(request, console)
-    if failure is None:
-        return
-    (failed,) = (step.name for step in ended if step.state == "failed")
-    error = PipelineError(f"the step {failed}: {failure}; its log says why")
-    error.exit_code = failure.code
-    raise error
+    replayed = walking.replay(request, console)
+    if replayed.failure:
+        (failed,) = (step.name for step in replayed.ended if step.state == "failed")
+        error = PipelineError(f"the step {failed}: {replayed.failure}; its log says why")
+        error.exit_code = max(replayed.failure.code, 1)
+        raise error
+    if replayed.is_ours:
+        with terminal.redirected_to(replayed.logs / "verdict.txt") as console:
+            # Imported here: it takes TensorFlow, which says much.
+            from pipeline.kubeflow.replay import verdict
+
+            verdict.conclude(replayed, console)
 
 
 def _volume(text: str) -> tuple[str, str]:

@@ -90,11 +90,10 @@ def _print_next(
         f"  1. Push the image {environment.image}, with this project installed, to where the "
         "cluster pulls it from.",
         f"  2. Put the TFRecords to {records}.",
-        f"  3. Upload the file in Kubeflow's dashboard, or: kfp pipeline create "
-        f"-p {config.pipeline_name} {target}",
-        f"  4. Start a run with the pipeline root {environment.artifacts}: the dashboard proposes "
-        "it, other clients have to be given it.",
-        f"  5. Give the run what it is to do otherwise: {', '.join(parameters)}.",
+        f"  3. Try it here, step by step: python -m pipeline replay {target}",
+        f"  4. Start a run: python -m pipeline submit {target} --host ADDRESS --watch",
+        f"  5. Give it what it is to do otherwise by --parameter, as both take it: "
+        f"{', '.join(parameters)}.",
     ):
         console.print(line, highlight=False, markup=False)
 

@@ -140,7 +140,11 @@ def test_a_renamed_output_of_any_step_is_found_in_all_that_take_it(compiled):
 
 def test_it_says_what_is_to_be_done_next(said):
     following = said.partition("To do next")[2]
-    for part in ("registry.example/deeplab:1", "gs://bucket/runs/data", "kfp pipeline create"):
+    for part in (
+        "registry.example/deeplab:1",
+        "gs://bucket/runs/data",
+        "python -m pipeline submit",
+    ):
         assert part in following
 
 

@@ -1,8 +1,11 @@
 """The project as an image has it: installed, and not as the checkout that a command runs from."""
 
+import atexit
+import functools
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pipeline
@@ -13,22 +16,27 @@ _FILES = ("setup.py", "pyproject.toml", "kubeflow_runner.py", "local_runner.py")
 _PACKAGES = ("components", "models", "pipeline", "schemas")
 
 
-def install(folder: Path) -> None:
-    """Installs the project that this command runs from into a folder, without its dependencies.
+@functools.cache
+def installed() -> Path:
+    """A folder with the project that this command runs from, installed without its dependencies.
 
-    Where it is installed already, its files are copied.
-
-    Args:
-        folder: is made.
+    It is there until the process ends. Where the project is installed, its files are copied.
 
     Raises:
         ConfigError: pip cannot install it.
     """
+    made = tempfile.TemporaryDirectory(prefix="replay-")
+    atexit.register(made.cleanup)
+    _install(Path(made.name, "package"), Path(made.name, "sources"))
+    return Path(made.name, "package")
+
+
+def _install(folder: Path, sources: Path) -> None:
     if not (_ROOT / "setup.py").exists():
         for name in _PACKAGES:
             shutil.copytree(_ROOT / name, folder / name)
         return
-    sources = folder.with_name("sources")  # A build writes beside its sources.
+    # A build writes beside its sources.
     for name in _PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(_ROOT / name, sources / name, ignore=ignored)

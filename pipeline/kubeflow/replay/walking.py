@@ -1,22 +1,36 @@
 """The walk through a compiled file: one task after the other, as far as they succeed."""
 
+import contextlib
 import dataclasses
+import datetime
+import functools
+import shutil
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from components.errors import ConfigError
-from pipeline.kubeflow import check
-from pipeline.kubeflow.check import compiled
+from components.storage.locks import only_run
+from pipeline.kubeflow import check, step
+from pipeline.kubeflow.check import compiled, names
 from pipeline.kubeflow.check.compiled import Compiled, Task
-from pipeline.kubeflow.replay import driving, installing, launching, placing, sandbox, stores
-from pipeline.kubeflow.replay.driving import Outputs
-from pipeline.kubeflow.replay.launching import StepFailedError
+from pipeline.kubeflow.replay import (
+    commands,
+    driving,
+    installing,
+    launching,
+    ordering,
+    placing,
+    retrying,
+    sandbox,
+    stores,
+)
+from pipeline.kubeflow.replay.driving import Outputs, Run
+from pipeline.kubeflow.replay.failing import StepFailedError
 from pipeline.kubeflow.replay.request import Request
 from pipeline.kubeflow.replay.sandbox import Sandbox
 from pipeline.kubeflow.replay.stores import Store
@@ -26,191 +40,224 @@ _LINES_OF_LOG = 12
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a task ended: `done`, `cached`, `failed`, or `not started` after a failed one."""
+    """How a task ended.
+
+    Attributes:
+        name: of the task.
+        state: `done`, `cached`, `failed`, or `not started` after a failed one.
+        started: Unix time.
+        seconds: that it took.
+        outputs: what it gave; None for none.
+        place: what it found beside its artifacts.
+    """
 
     name: str
     state: str
+    started: float
     seconds: float
     outputs: Outputs | None
+    place: placing.Place
 
 
-def replay(request: Request, console: Console) -> tuple[list[Ended], StepFailedError | None]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """What came of a replay.
+
+    Attributes:
+        ended: of every task how, in the order of the walk.
+        failure: of the task that failed; None for none.
+        store: where the outputs lie.
+        logs: folder of what the steps have printed.
+        is_ours: whether every task starts our entry point.
+    """
+
+    ended: list[Ended]
+    failure: StepFailedError | None
+    store: Store
+    logs: Path
+    is_ours: bool
+
+
+def replay(request: Request, console: Console) -> Replayed:
     """Runs the tasks of a file in an order that they allow, and prints a line for each.
 
     As on a cluster, no task is started after one has failed for good.
 
-    Returns:
-        How each ended, and what failed.
-
     Raises:
-        ConfigError: the file is not fit, or has what a replay does not know; nothing was run.
+        ConfigError: the file is not fit, or has what a replay does not know, or another replay
+            works on the store; nothing was run.
     """
     content = check.read(request.file)
     check.require_fit(content, request.file, request.parameters)
-    sandbox.require()
     pipeline, platforms, _, _ = compiled.read(content)
     whole = Compiled(pipeline, platforms, request.parameters)
-    tasks = list(_in_order(whole))
-    places = {task.name: placing.read(whole, task, request) for task in tasks}
-    store = Store(request.store)
+    name, root = pipeline["pipelineInfo"]["name"], _root(request, pipeline)
+    tasks = list(ordering.in_order(whole))
+    places = _places(whole, tasks, request)
+    sandbox.require()
     run_id = str(uuid.uuid4())
-    root = request.root or pipeline["defaultPipelineRoot"]
-    name = pipeline["pipelineInfo"]["name"]
-    logs = stores.free_folder(request.store / "logs", run_id)
-    console.print(f"Replay {run_id}; the logs of the steps are in {logs}", highlight=False)
-    parameters = driving.root_parameters(whole.components["root"], request.parameters)
-    done: dict[str, Outputs] = {}
-    ended: list[Ended] = []
-    failure = None
-    with tempfile.TemporaryDirectory(prefix="replay-") as folder:
-        installing.install(Path(folder, "package"))
-        for task in tasks:
-            if failure:
-                ended.append(Ended(name=task.name, state="not started", seconds=0, outputs=None))
-                continue
-            started = time.monotonic()
-            step = _Step(
-                task=task,
-                whole=whole,
-                place=places[task.name],
-                store=store,
-                package=Path(folder, "package"),
-                folder=Path(folder),
-                log=logs / f"{task.name}.txt",
-                console=console,
-                pipeline=name,
+    run = Run(
+        name=f"{name}-{run_id[:5]}",
+        id=run_id,
+        root=driving.run_root(root, name, run_id),
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        parameters=driving.root_parameters(whole.components["root"], request.parameters),
+    )
+    with _alone(request.store) as folder:
+        logs = request.store / "logs" / run_id
+        logs.mkdir(parents=True)
+        console.print(f"Replay {run_id}; the logs of the steps are in {logs}", highlight=False)
+        walk = _Walk(whole=whole, run=run, store=Store(request.store), folder=folder, logs=logs)
+        done: dict[str, Outputs] = {}
+        ended: list[Ended] = []
+        failure = None
+        for number, task in enumerate(tasks, 1):
+            started, clock = time.time(), time.monotonic()
+            outputs, state = None, "not started"
+            if failure is None:
+                say = functools.partial(_say, console, f"[{number}/{len(tasks)}] {task.name}")
+                try:
+                    outputs, state = walk.step(task, places[task.name], done, say)
+                    done[task.name] = outputs
+                except StepFailedError as error:
+                    state, failure = "failed", error
+                say(f"{state:<7} {time.monotonic() - clock:6.1f} s")
+                if failure:
+                    for line in [*walk.last_lines(task), f"{task.name}: {failure}"]:
+                        console.print(f"  {line}", highlight=False, markup=False)
+            ended.append(
+                Ended(
+                    name=task.name,
+                    state=state,
+                    started=started,
+                    seconds=time.monotonic() - clock,
+                    outputs=outputs,
+                    place=places[task.name],
+                )
             )
-            try:
-                outputs, state = step.run(parameters, done, f"{root}/{name}/{run_id}")
-                done[task.name] = outputs
-            except StepFailedError as error:
-                outputs, state, failure = None, "failed", error
-            seconds = time.monotonic() - started
-            ended.append(Ended(name=task.name, state=state, seconds=seconds, outputs=outputs))
-            console.print(
-                f"{task.name:<18} {state:<7} {seconds:6.1f} s", highlight=False, markup=False
-            )
-            if failure:
-                step.show_why(failure)
-    return ended, failure
+    states = [each.state for each in ended]
+    counts = {state: states.count(state) for state in ("done", "cached", "failed", "not started")}
+    console.print(
+        f"Steps: {', '.join(f'{count} {state}' for state, count in counts.items() if count)}",
+        highlight=False,
+    )
+    is_ours = all(
+        executor["container"]["command"][-1] == step.MODULE for executor in whole.executors.values()
+    )
+    return Replayed(ended=ended, failure=failure, store=walk.store, logs=logs, is_ours=is_ours)
 
 
-def _in_order(whole: Compiled) -> Iterator[Task]:
-    """The tasks of the root's DAG, each after those that it waits for.
+def _places(whole: Compiled, tasks: list[Task], request: Request) -> dict[str, placing.Place]:
+    """What every task finds beside its artifacts.
 
     Raises:
-        ConfigError: the file has what a replay does not know.
+        ConfigError: with all that is not given.
     """
-    tasks = {task.name: task for task in whole.components["root"].tasks()}
-    for task in tasks.values():
-        unknown = [
-            what
-            for what, is_there in (
-                ("a condition", task.condition),
-                ("an exit task", task.is_exit),
-                ("an iterator", task.iterator),
-                ("no container", "container" not in whole.executor_of(_component(whole, task))),
-            )
-            if is_there
-        ]
-        if unknown:
-            raise ConfigError(
-                "expected tasks of containers, as the compile command writes them; got "
-                f"{task.name} with {', '.join(unknown)}; to fix, run the file on a cluster"
-            )
-    given: set[str] = set()
-    while waiting := [name for name in tasks if name not in given]:
-        name = next(name for name in waiting if tasks[name].waits_for() <= given)
-        given.add(name)
-        yield tasks[name]
+    found, faults = {}, {}
+    for task in tasks:
+        try:
+            found[task.name] = placing.read(whole, task, request)
+        except ConfigError as error:
+            faults |= dict.fromkeys(str(error).splitlines())
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return found
 
 
-def _component(whole: Compiled, task: Task):
-    return whole.components[task.component]
+def _say(console: Console, what: str, how: str) -> None:
+    console.print(f"{what:<28} {how}", highlight=False, markup=False)
+
+
+def _root(request: Request, pipeline: Mapping) -> str:
+    if not request.root:
+        return pipeline["defaultPipelineRoot"]
+    faults = list(names.root_faults(request.root, ("--root",)))
+    if faults:
+        raise ConfigError("\n".join(fault.text({}) for fault in faults))
+    return request.root
+
+
+@contextlib.contextmanager
+def _alone(store: Path) -> Iterator[Path]:
+    """A folder for what a replay needs while it runs; one that was killed has left its own."""
+    with only_run(str(store), store / ".replay.lock"):
+        for left in store.glob("work-*"):
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(prefix="work-", dir=store) as folder:
+            yield Path(folder)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Step:
-    """A task on its way through driver and launcher."""
+class _Walk:
+    """What brings the tasks of a run through driver and launcher."""
 
-    task: Task
     whole: Compiled
-    place: placing.Place
+    run: Run
     store: Store
-    package: Path
     folder: Path
-    log: Path
-    console: Console
-    pipeline: str
+    logs: Path
 
-    def run(
-        self, parameters: Mapping[str, Any], done: Mapping[str, Outputs], root: str
+    def step(
+        self, task: Task, place: placing.Place, done: Mapping[str, Outputs], say
     ) -> tuple[Outputs, str]:
-        """The outputs, and how they came to be.
+        """The outputs of a task, and how they came to be: `done` or `cached`.
 
         Raises:
             StepFailedError: the last attempt failed.
         """
-        component = _component(self.whole, self.task)
+        component = self.whole.components[task.component]
         container = self.whole.executor_of(component)["container"]
-        task_root = f"{root}/{self.task.name}/{uuid.uuid4()}"
-        given = driving.executor_input(self.task, component, parameters, done, task_root)
-        caching = self.task.message.get("cachingOptions", {})
+        task_root = f"{self.run.root}/{task.name}/{uuid.uuid4()}"
+        given = driving.executor_input(task, component, self.run, done, task_root)
         key = ""
-        if caching.get("enableCache"):
-            claims = list(self.place.claims)
-            key = stores.fingerprint(
-                self.pipeline, given, container, claims, caching.get("cacheKey", "")
-            )
-            found = self.store.cached(key)
+        if task.message.get("cachingOptions", {}).get("enableCache"):
+            name = self.whole.pipeline["pipelineInfo"]["name"]
+            key = stores.fingerprint(name, task, component, given, container, place.claims)
+            found = self.store.found(key)
             if found is not None:
-                return Outputs(**found), "cached"
-        words = launching.command(container, given)
-        environment = {each["name"]: each.get("value", "") for each in container.get("env", ())}
-        with self.log.open("wb") as log:
-            outputs = launching.with_retries(
-                lambda: launching.launch(
+                return found, "cached"
+        with_defaults = driving.with_defaults(given, component)
+        words = commands.filled(container, given, with_defaults)
+        package = installing.installed()  # Before the clock of the attempts runs.
+        variables = {each["name"]: each.get("value", "") for each in container.get("env", ())}
+        with self._log(task).open("wb") as log:
+            outputs = retrying.with_retries(
+                lambda seconds: launching.launch(
                     self.store,
-                    self._sandbox,
+                    self._sandbox(task, place, package),
                     words,
                     given,
-                    {**environment, **self.place.secrets},
-                    self.place.seconds,
+                    component,
+                    variables | place.secrets,
+                    seconds,
                     log,
                 ),
-                self.task.message.get("retryPolicy", {}),
-                self._say_retry,
+                task.message.get("retryPolicy", {}),
+                place.seconds,
+                lambda failure, pause: say(f"again in {pause:g} s, for {failure}"),
             )
-        # An artifact of a run is known by a name of its own, which the keys of later steps hold.
-        outputs = dataclasses.replace(outputs, artifacts=_named(outputs.artifacts))
         if key:
-            self.store.keep(key, dataclasses.asdict(outputs))
+            self.store.keep(key, outputs)
         return outputs, "done"
 
-    def show_why(self, failure: StepFailedError) -> None:
-        """Prints the last lines of the log."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        for line in lines[-_LINES_OF_LOG:]:
-            self.console.print(f"  {line}", highlight=False, markup=False)
-        self.console.print(f"  {self.task.name}: {failure}", highlight=False, markup=False)
+    def last_lines(self, task: Task) -> list[str]:
+        """The end of a task's log; none where its command was not started."""
+        log = self._log(task)
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return lines[-_LINES_OF_LOG:]
 
-    def _sandbox(self) -> Sandbox:
-        root = stores.free_folder(self.folder, f"{self.task.name}-{uuid.uuid4().hex}")
-        mounts = dict(self.place.mounts)
-        for path in self.place.empty:
-            mounts[path] = stores.free_folder(self.folder, f"empty-{uuid.uuid4().hex}")
-        return Sandbox(root=root, package=self.package, mounts=mounts)
+    def _log(self, task: Task) -> Path:
+        return self.logs / f"{task.name}.txt"
 
-    def _say_retry(self, failure: StepFailedError, pause: float) -> None:
-        self.console.print(
-            f"{self.task.name:<18} retried in {pause:g} s, for {failure}",
-            highlight=False,
-            markup=False,
+    def _sandbox(self, task: Task, place: placing.Place, package: Path) -> Sandbox:
+        mounts = dict(place.mounts)
+        for folder in mounts.values():
+            folder.mkdir(parents=True, exist_ok=True)  # A part of a claim, as the kubelet does.
+        for path in place.empty:
+            mounts[path] = Path(tempfile.mkdtemp(prefix="empty-", dir=self.folder))
+        return Sandbox(
+            root=Path(tempfile.mkdtemp(prefix=f"{task.name}-", dir=self.folder)),
+            package=package,
+            mounts=mounts,
+            shared_memory=place.shared_memory,
         )
-
-
-def _named(artifacts: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    return {
-        name: [artifact | {"name": artifact["uri"]} for artifact in found]
-        for name, found in artifacts.items()
-    }

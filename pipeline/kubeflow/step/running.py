@@ -55,6 +55,7 @@ def run(invocation: str, inputs_spec: str, executor: str, step: str, kind: str) 
     spec = _parsed(inputs_spec, pipeline_spec_pb2.ComponentInputsSpec(), "ComponentInputsSpec")
     own, handed_on = _settled(given)
     given.outputs.artifacts.pop(_LOGS, None)
+    _name_inputs(given, spec)
     for lists in (given.inputs.artifacts, given.outputs.artifacts):
         for found in lists.values():
             for artifact in found.artifacts:
@@ -123,6 +124,20 @@ def _parsed(text: str, message, name: str):
             f"expected Kubeflow's {name} as JSON; got {str(error).splitlines()[0]}; to fix, start "
             "the step as the compiled file does"
         ) from error
+
+
+def _name_inputs(
+    given: pipeline_spec_pb2.ExecutorInput, spec: pipeline_spec_pb2.ComponentInputsSpec
+) -> None:
+    """Gives the inputs the types that the component has them of.
+
+    Kubeflow's driver finds them in its ML Metadata without one (kubeflow/pipelines,
+    `backend/src/v2/metadata/client.go: GetOutputArtifactsByExecutionId`).
+    """
+    for key, found in given.inputs.artifacts.items():
+        for artifact in found.artifacts:
+            if not (artifact.type.schema_title or artifact.type.instance_schema):
+                artifact.type.CopyFrom(spec.artifacts[key].artifact_type)
 
 
 def _settled(

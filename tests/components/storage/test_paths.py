@@ -1,4 +1,4 @@
-"""The same functions on this machine's disk and on a store, TensorFlow's in-memory file system."""
+"""The same functions on this machine's disk, on TensorFlow's in-memory store and on one of S3."""
 
 import subprocess
 import sys
@@ -10,10 +10,12 @@ from components.storage import paths
 from tests.conftest import REPOSITORY
 
 
-@pytest.fixture(params=["local", "remote"])
+@pytest.fixture(params=["local", "remote", "s3", "minio"])
 def root(request, tmp_path):
     if request.param == "local":
         return str(tmp_path)
+    if request.param != "remote":
+        return f"{request.param}://{request.getfixturevalue('s3_bucket')}/run"
     return f"ram://paths-{uuid.uuid4().hex}"
 
 

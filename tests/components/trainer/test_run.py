@@ -25,6 +25,7 @@ from components.initial_weights import artifact
 from components.initial_weights.options import InitialWeightsOptions
 from components.model_options import ModelOptions
 from components.report.advice import advise
+from components.storage import paths
 from components.trainer import distribution, history, input_fn
 from components.trainer.options import TrainerConfig, TrainingOptions
 from components.trainer.run import _augment, compile_network
@@ -108,9 +109,11 @@ class Run:
         base_model: Path | None = None,
         train: str = "train",
         val: str = "val",
+        states: str = "",
         **training,
     ):
         self.folder = folder / name
+        self._states = states or str(self.folder / "training")
         self.folder.mkdir(exist_ok=True)
         config = TrainerConfig(
             dataset=schemas.load("sample"),
@@ -135,7 +138,7 @@ class Run:
         script = Path(__file__).with_name("process.py")
         place = runtime.Runtime(
             served=str(self.folder / "served"),
-            training_states=str(self.folder / "training"),
+            training_states=self._states,
             beam_options={},
         )
         handed_on = {runtime.VARIABLE: place.model_dump_json()}
@@ -194,8 +197,11 @@ def whole(folder) -> Run:
     return run
 
 
-def test_killed_within_an_epoch_it_reaches_the_same_end(folder, whole):
-    run = Run(folder, "killed", dropout=0.1)
+@pytest.mark.parametrize("where", ["here", "store"])
+def test_killed_within_an_epoch_it_reaches_the_same_end(folder, whole, where, request):
+    is_here = where == "here"
+    place = "" if is_here else f"minio://{request.getfixturevalue('s3_bucket')}/states"
+    run = Run(folder, f"killed-{where}", dropout=0.1, states=place)
     process = run.start()
     seen = ""
     for line in process.stderr:
@@ -218,6 +224,8 @@ def test_killed_within_an_epoch_it_reaches_the_same_end(folder, whole):
         assert state.loss == pytest.approx(expected.loss, rel=0.01)
     for split in ("train", "validation"):
         assert curve(run, split) == curve(whole, split)
+    if not is_here:
+        assert not paths.walk_files(place)  # The model is safe.
 
 
 def curve(run: Run, split: str) -> list[int]:

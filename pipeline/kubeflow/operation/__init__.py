@@ -1,0 +1,1 @@
+"""What is asked of a running Kubeflow Pipelines: submit, watch, stop."""
