@@ -17,14 +17,15 @@ from components.errors import ConfigError
 from components.metadata import addresses
 from components.runtime import MODEL_SERVER, Runtime, Signing
 from components.storage import paths
-from pipeline import steps
-from pipeline.placement import IMAGE, OnCluster, Section
+from pipeline import environment_faults, steps
+from pipeline.placement import OnCluster
+from pipeline.placement.kubernetes import VARIABLE
+from pipeline.placement.resources import Section
 
 _SHIPPED = Path(__file__).parent / "environments"
 
 _BeamStep = Literal[steps.ON_BEAM]
-_SecretName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-_NAMES_OF_SECRETS = ("signing.password", "signing.identity_token")
+_SecretName = Annotated[str, Field(pattern=rf"^{VARIABLE}$")]
 
 
 class Beam(Section):
@@ -110,11 +111,7 @@ class Environment(OnCluster):
             if paths.has_glob(value)
         ]
         wrong += self._wrong_metadata()
-        if self.image and not IMAGE.fullmatch(self.image):
-            wrong.append(
-                f"expected image to be a container image; got {self.image!r}; to fix, write "
-                "name:tag or name@sha256:digest"
-            )
+        wrong += self.placement_faults()
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
@@ -138,37 +135,6 @@ class Environment(OnCluster):
         except ValueError as error:
             return str(error).split("\n")
         return []
-
-    def require_cluster(self, data_source: str | None, weights_source: str | None = None) -> None:
-        """Refuses what steps on other machines could not use.
-
-        Args:
-            data_source: the folder of the data, if one is given.
-            weights_source: path, address or name of the initial weights, likewise.
-
-        Raises:
-            ConfigError: no volume shows a path to the steps, or there is no image that stays what
-                it is; all faults are named.
-        """
-        seen = self._paths() | ({} if data_source is None else {"data.source": data_source})
-        seen |= self.signing.paths() if self.signing else {}
-        if weights_source is not None and "/" in weights_source:  # A name has none.
-            seen["initial_weights.source"] = weights_source
-        local = {
-            field: value
-            for field, value in seen.items()
-            if not field.startswith("schemas") and not paths.is_remote(value)
-        }
-        faults = [
-            f"expected {field} to be an absolute path or a bucket's address, for the steps run on "
-            f"other machines; got {value}; to fix, write it in full"
-            for field, value in local.items()
-            if not os.path.isabs(value)
-        ]
-        whole = {field: value for field, value in local.items() if os.path.isabs(value)}
-        faults += self.placement_faults(whole)
-        if faults:
-            raise ConfigError("\n".join(faults))
 
     def require_local(self) -> None:
         """Refuses an environment that a run on this machine cannot use.
@@ -218,7 +184,7 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _SHIPPED.glob("*.toml")))
 
 
-def load(name: str, **changes: str | None) -> Environment:
+def load(name: str, **changes: str | bool | None) -> Environment:
     """Reads an environment.
 
     Args:
@@ -247,24 +213,4 @@ def load(name: str, **changes: str | None) -> Environment:
     try:
         return Environment.model_validate(values)
     except pydantic.ValidationError as error:
-        raise ConfigError("\n".join(_faults(error, path))) from error
-
-
-def _faults(error: pydantic.ValidationError, path: Path) -> list[str]:
-    lines = []
-    for fault in error.errors(include_input=False):
-        place = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "value_error":
-            lines += fault["msg"].removeprefix("Value error, ").split("\n")
-        elif place.startswith("secrets.") or place in _NAMES_OF_SECRETS:
-            # What came may be a secret.
-            lines.append(
-                f"expected {place} to be the name of an environment variable; got something else; "
-                "to fix, put the secret into a variable and its name here"
-            )
-        else:
-            lines.append(
-                f"expected {place} to be valid in {path}; got a value that is not "
-                f"({fault['msg'].lower()}); to fix, see the docstrings in pipeline/environment.py"
-            )
-    return lines
+        raise ConfigError("\n".join(environment_faults.lines(error, path))) from error

@@ -33,8 +33,8 @@ VERBS = (
 
 EXIT_CODES = """exit codes: 0 pushed, nothing new to push, or not to be pushed; 1 crash;
 2 bad configuration; 3 bad data; 4 not blessed; 5 serving check failed, or not verified;
-6 download failed; 7 a service does not answer;
-130 interrupted; 143 terminated; after both the same command goes on where it was"""
+6 download failed; 7 a service does not answer; 130 interrupted; 143 terminated; after both the same
+command goes on where it was"""
 
 
 def main(words: Sequence[str] | None = None) -> None:

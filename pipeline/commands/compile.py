@@ -9,9 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from components.errors import ConfigError
 from components.storage import paths
 from pipeline import doctor, door, terminal
 from pipeline.commands import arguments as shared
+from pipeline.kubeflow import reach
 from pipeline.kubeflow.check import names
 
 
@@ -26,7 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--image",
-        help="container image with this project installed, in place of the environment's",
+        help="container image with this project installed, by its digest, name@sha256:…, in place "
+        "of the environment's",
+    )
+    parser.add_argument(
+        "--allow-tag",
+        action="store_const",
+        const=True,
+        help="take images by their tags, for example on minikube; when a tag moves, Kubeflow's "
+        "cache answers with results of the older image",
     )
     parser.add_argument(
         "--output",
@@ -42,11 +52,16 @@ def main(arguments: argparse.Namespace, console: Console) -> None:
         PipelineError: see `components.errors`; each has its own exit code.
     """
     config, environment = shared.load(
-        arguments, root=arguments.pipeline_root, image=arguments.image
+        arguments,
+        root=arguments.pipeline_root,
+        image=arguments.image,
+        allow_tag=arguments.allow_tag,
     )
     output = Path(paths.absolute(arguments.output))
-    environment.require_cluster(config.data.source, config.initial_weights.source)
-    names.require(config.pipeline_name, environment.artifacts)
+    faults = names.sentences(config.pipeline_name, environment.artifacts)
+    faults += reach.sentences(environment, config.data.source, config.initial_weights.source)
+    if faults:
+        raise ConfigError("\n".join(faults))
     description = door.describe(config, environment)
     # A compiled file takes no space to speak of; what the run needs, the cluster must have.
     doctor.require_healthy(doctor.examine_machine(output, min_free_disk_gb=0.1))

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 import schemas
-from components import runtime
+from components import runtime, texts
 from components.storage import paths
 from pipeline import plan
 from pipeline.config import PipelineConfig
@@ -16,7 +15,7 @@ from pipeline.door import Description
 from pipeline.environment import Environment
 from pipeline.graph import UNCACHED_WHERE_UNKNOWN, create_pipeline
 from pipeline.inputs import Inputs
-from pipeline.kubeflow import check, placing, specs, step
+from pipeline.kubeflow import check, needs, placing, specs, step, yaml_writing
 from pipeline.kubeflow.run_parameters import Run, routing
 
 
@@ -51,9 +50,11 @@ def compile_pipeline(
     if dry_run:
         pipeline = create_pipeline(config, inputs, pipeline_root=environment.artifacts)
         plan.show(console, config, environment, pipeline)
+        console.print("[bold]what each step gets[/bold]")
+        console.print(placing.table(environment, [node.id for node in pipeline.components]))
         return
     spec = specs.compiled(config, inputs, environment.artifacts, environment.image)
-    platform = _complete(spec, environment)
+    _complete(spec, environment)
     routing.declare(
         spec,
         Run(
@@ -64,21 +65,24 @@ def compile_pipeline(
             records=records,
         ),
     )
-    documents = [spec] if platform is None else [spec, platform]
-    text = yaml.safe_dump_all(documents, sort_keys=True)
+    platform = placing.place(spec, environment)
+    text = yaml_writing.text([spec, *([platform] if platform else [])])
     # The suffix decides the format: spec 2.1.0 is read from YAML only.
     target = output / f"{config.name}.yaml"
     check.require_fit(text.encode(), str(target))
     output.mkdir(parents=True, exist_ok=True)
     paths.write_text(str(target), text)
+    ran = list(spec["root"]["dag"]["tasks"])
+    for line in needs.warnings(config, description.dataset.num_classes, environment, ran):
+        console.print(line, highlight=False, markup=False)
+    images = dict.fromkeys(map(environment.image_of, ran))
     parameters = list(spec["root"]["inputDefinitions"]["parameters"])
-    _print_next(target, config, environment, records, parameters, console)
+    _print_next(target, list(images), records, parameters, console)
 
 
 def _print_next(
     target: Path,
-    config: PipelineConfig,
-    environment: Environment,
+    images: Sequence[str],
     records: str,
     parameters: Sequence[str],
     console: Console,
@@ -87,25 +91,22 @@ def _print_next(
     for line in (
         f"Compiled to {target}, which the check finds fit; it has not been run on a cluster.",
         "To do next:",
-        f"  1. Push the image {environment.image}, with this project installed, to where the "
-        "cluster pulls it from.",
+        f"  1. Push {texts.counted(len(images), 'image')} with this project installed, "
+        f"{', '.join(images)}, to where the cluster pulls from.",
         f"  2. Put the TFRecords to {records}.",
         f"  3. Try it here, step by step: python -m pipeline replay {target}",
         f"  4. Start a run: python -m pipeline submit {target} --host ADDRESS --watch",
-        f"  5. Give it what it is to do otherwise by --parameter, as both take it: "
+        f"  5. Give the run what it is to do otherwise, --parameter NAME=VALUE: "
         f"{', '.join(parameters)}.",
     ):
         console.print(line, highlight=False, markup=False)
 
 
-def _complete(spec: dict[str, Any], environment: Environment) -> dict[str, Any] | None:
+def _complete(spec: dict[str, Any], environment: Environment) -> None:
     """Puts in what TFX's compiler has no argument for.
 
-    The pipeline root, our entry point, the runtime of every container, what the environment gives
-    it, and no cache for the steps that look at something which the file does not know.
-
-    Returns:
-        The platform document, if there is one.
+    The pipeline root; of every container our entry point and its runtime; and no cache for the
+    steps that look at something which the file does not know.
     """
     spec["defaultPipelineRoot"] = environment.artifacts
     tasks = spec["root"]["dag"]["tasks"]
@@ -117,4 +118,3 @@ def _complete(spec: dict[str, Any], environment: Environment) -> dict[str, Any] 
         container = executor["container"]
         container["command"] = ["python", "-m", step.MODULE]
         container["env"] = [{"name": runtime.VARIABLE, "value": place}]
-    return placing.place(spec, environment)

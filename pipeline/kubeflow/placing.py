@@ -1,36 +1,38 @@
-"""Writes into a compiled file what the environment gives to each step.
+"""Writes what each step gets from the cluster into a compiled file.
 
-Resources, retries and caching belong to the pipeline; volumes, secrets, nodes and time limits to
-the platform document, `kubernetes_platform/proto/kubernetes_executor_config.proto` of
-kubeflow/pipelines. Names of secrets and claims are written in the fields that every version reads.
+What Kubeflow's driver reads of the pipeline's specification stands there
+(`backend/src/v2/driver/driver.go`); the rest, which only Kubernetes knows, in a second document
+(`kubernetes_platform/proto/kubernetes_executor_config.proto`).
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pipeline.placement import OnCluster, Resources
+from rich.table import Table
 
-_ENDING = "_executor"
-
-
-def step_of(label: str) -> str:
-    """The step that an executor of a compiled file is of."""
-    return label.removesuffix(_ENDING)
+from pipeline.placement import OnCluster
+from pipeline.placement.resources import Resources, Toleration, Volume
 
 
-def place(spec: dict[str, Any], environment: OnCluster) -> dict[str, Any] | None:
-    """Completes the tasks and containers of a pipeline specification in place.
+def place(spec: dict[str, Any], environment: OnCluster) -> dict[str, Any]:
+    """Writes image, resources, retries and cache of every step into a specification.
 
     Args:
-        spec: of the pipeline.
+        spec: as TFX compiles it, with a container for every step; it is changed.
         environment: what each step gets.
 
     Returns:
-        The platform document; None where nothing belongs there.
+        The platform document with the rest; empty where there is nothing for it.
     """
-    for name, task in spec["root"]["dag"]["tasks"].items():
-        asked = environment.resources_of(name)
-        if not asked.cache:
-            task["cachingOptions"] = {}
+    executors = spec["deploymentSpec"]["executors"]
+    settings = {}
+    for step, task in spec["root"]["dag"]["tasks"].items():
+        asked = environment.resources_of(step)
+        label = spec["components"][task["componentRef"]["name"]]["executorLabel"]
+        container = executors[label]["container"]
+        container["image"] = environment.image_of(step)
+        if amounts := _amounts(asked):
+            container["resources"] = amounts
         if asked.retries is not None:
             task["retryPolicy"] = {
                 "maxRetryCount": asked.retries.limit,
@@ -38,77 +40,126 @@ def place(spec: dict[str, Any], environment: OnCluster) -> dict[str, Any] | None
                 "backoffFactor": asked.retries.factor,
                 "backoffMaxDuration": f"{asked.retries.max_seconds}s",
             }
-    settings = {}
-    for label, executor in spec["deploymentSpec"]["executors"].items():
-        step = step_of(label)
-        container = executor["container"]
-        container["image"] = environment.image_of(step)
-        if resources := _resources(environment.resources_of(step)):
-            container["resources"] = resources
+        if not asked.cache:
+            task["cachingOptions"] = {}
         if found := _settings(environment, step):
             settings[label] = found
     if not settings:
-        return None
+        return {}
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": settings}}}}
 
 
-def _resources(asked: Resources) -> dict[str, Any]:
+def _amounts(asked: Resources) -> dict[str, Any]:
+    """Cores, memory in GB, accelerators.
+
+    The fields with numbers, not the newer ones with texts: all servers since 2.0 read them.
+    """
     amounts = {
-        "resourceCpuLimit": asked.cpu and f"{asked.cpu:g}",
-        "resourceCpuRequest": asked.cpu_request and f"{asked.cpu_request:g}",
-        "resourceMemoryLimit": asked.memory_gb and f"{asked.memory_gb:g}G",
-        "resourceMemoryRequest": asked.memory_request_gb and f"{asked.memory_request_gb:g}G",
+        "cpuLimit": asked.cpu,
+        "cpuRequest": asked.cpu_request,
+        "memoryLimit": asked.memory_gb,
+        "memoryRequest": asked.memory_request_gb,
     }
-    found: dict[str, Any] = {name: amount for name, amount in amounts.items() if amount}
+    found: dict[str, Any] = {key: amount for key, amount in amounts.items() if amount is not None}
     if asked.gpus:
         found["accelerator"] = {"type": asked.gpu_type, "count": str(asked.gpus)}
     return found
 
 
 def _settings(environment: OnCluster, step: str) -> dict[str, Any]:
-    """Kubernetes' settings of a step, without those that are not set."""
+    """What the platform document says of a step; without what it does not ask for."""
     asked = environment.resources_of(step)
-    volumes = list(environment.volumes_of(step))
-    secrets: dict[str, list[dict[str, str]]] = {}
-    for variable, place in environment.secret_variables.items():
-        secret, key = place.rsplit("/", 1)
-        secrets.setdefault(secret, []).append({"secretKey": key, "envVar": variable})
     found = {
-        "pvcMount": [
-            {"constant": volume.claim, "mountPath": volume.path}
-            | ({"subPath": volume.sub_path} if volume.sub_path else {})
-            for volume in volumes
-            if volume.claim is not None
-        ],
-        "emptyDirMounts": [
-            {
-                "volumeName": f"empty-{index}",
-                "mountPath": volume.path,
-                "sizeLimit": f"{volume.empty_gb:g}G",
-            }
-            for index, volume in enumerate(volumes)
-            if volume.empty_gb is not None
-        ],
-        "secretAsVolume": [
-            {"secretName": volume.secret, "mountPath": volume.path}
-            for volume in volumes
-            if volume.secret is not None
-        ],
-        "secretAsEnv": [
-            {"secretName": secret, "keyToEnv": pairs} for secret, pairs in secrets.items()
-        ],
-        "nodeSelector": {"labels": dict(asked.node_selector)} if asked.node_selector else {},
-        "tolerations": [
-            each.model_dump(exclude_none=True, exclude={"value"} if not each.value else None)
-            for each in asked.tolerations
-        ],
-        "podMetadata": {
-            name: dict(texts)
-            for name, texts in (("labels", asked.labels), ("annotations", asked.annotations))
-            if texts
-        },
         "imagePullPolicy": environment.image_pull_policy,
         "imagePullSecret": [{"secretName": name} for name in environment.image_pull_secrets],
-        "activeDeadlineSeconds": asked.max_minutes and str(60 * asked.max_minutes),
+        # A number of 64 bits is a text in a message's JSON.
+        "activeDeadlineSeconds": str(60 * asked.max_minutes) if asked.max_minutes else None,
+        "nodeSelector": {"labels": dict(asked.node_selector)} if asked.node_selector else None,
+        "tolerations": [_toleration(each) for each in asked.tolerations],
+        "secretAsEnv": [
+            {"secretName": name, "keyToEnv": [{"secretKey": key, "envVar": variable}]}
+            for variable, (name, key) in sorted(environment.secrets_of(step).items())
+        ],
+        "podMetadata": {
+            key: dict(given)
+            for key, given in (("labels", asked.labels), ("annotations", asked.annotations))
+            if given
+        },
+        **_volumes(environment.volumes_of(step)),
     }
-    return {name: value for name, value in found.items() if value}
+    return {key: value for key, value in found.items() if value}
+
+
+def _toleration(each: Toleration) -> dict[str, Any]:
+    found = {
+        "key": each.key,
+        "operator": each.operator,
+        "value": each.value,
+        "effect": each.effect,
+        "tolerationSeconds": None if each.seconds is None else str(each.seconds),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _volumes(volumes: Mapping[str, Volume]) -> dict[str, list[dict[str, Any]]]:
+    """Mounts by their kind, in the order of their names."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, volume in sorted(volumes.items()):
+        mount: dict[str, Any] = {"mountPath": volume.path}
+        if volume.claim:
+            kind = "pvcMount"
+            mount |= {"constant": volume.claim}
+            mount |= {"subPath": volume.sub_path} if volume.sub_path else {}
+        elif volume.secret:
+            kind = "secretAsVolume"
+            mount |= {"secretName": volume.secret, "optional": False}
+        elif volume.empty_gb is not None:
+            kind = "emptyDirMounts"
+            mount |= {"volumeName": name, "sizeLimit": _quantity(volume.empty_gb)}
+            mount |= {"medium": "Memory"} if volume.in_memory else {}
+        else:
+            kind = "genericEphemeralVolume"
+            mount |= {
+                "volumeName": name,
+                "accessModes": ["ReadWriteOnce"],
+                "size": _quantity(volume.ephemeral_gb),
+            }
+            mount |= (
+                {"storageClassName": volume.storage_class}
+                if volume.storage_class
+                else {"defaultStorageClass": True}
+            )
+        found.setdefault(kind, []).append(mount)
+    return found
+
+
+def _quantity(gigabytes: float) -> str:
+    """As Kubernetes writes it, exactly: an environment counts in thousandths of a GB."""
+    return f"{round(gigabytes * 1000)}M"
+
+
+def table(environment: OnCluster, steps: Iterable[str]) -> Table:
+    """What each step gets, for people; of secrets the names of their variables."""
+    shown = Table("step", "cores", "memory", "GPUs", "attempts", "minutes", "cache", "volumes")
+    shown.add_column("secrets")
+    for step in steps:
+        asked = environment.resources_of(step)
+        shown.add_row(
+            step,
+            _range(asked.cpu_request, asked.cpu),
+            _range(asked.memory_request_gb, asked.memory_gb, " GB"),
+            f"{asked.gpus} {asked.gpu_type}" if asked.gpus else "",
+            str(1 + (asked.retries.limit if asked.retries else 0)),
+            str(asked.max_minutes or ""),
+            "" if asked.cache else "off",
+            ", ".join(sorted(volume.path for volume in environment.volumes_of(step).values())),
+            ", ".join(sorted(environment.secrets_of(step))),
+        )
+    return shown
+
+
+def _range(request: float | None, limit: float | None, unit: str = "") -> str:
+    if limit is None:
+        return f"from {request:g}{unit}" if request is not None else ""
+    is_span = request is not None and request != limit
+    return f"{request:g}–{limit:g}{unit}" if is_span else f"{limit:g}{unit}"

@@ -13,11 +13,13 @@ from tests.pipeline.kubeflow import mutations
 
 pytestmark = pytest.mark.slow
 
+IMAGE = f"registry.example/deeplab@sha256:{'0a' * 32}"
+
 
 @pytest.fixture(scope="module")
 def said(checkout):
     """What the compile command prints."""
-    arguments = "--pipeline-root", "gs://bucket/runs", "--image", "registry.example/deeplab:1"
+    arguments = "--pipeline-root", "gs://bucket/runs", "--image", IMAGE
     done = checkout.run(*arguments, runner="kubeflow_runner.py")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -56,7 +58,7 @@ def test_all_nodes_and_arrows_are_those_of_the_local_graph(compiled, planned):
 def test_optional_steps_change_no_others_but_those_they_feed(compiled, checkout, tmp_path):
     space = json.dumps({"training.learning_rate": {"min": 1e-3, "max": 1e-2}})
     done = checkout.run(
-        *("--pipeline-root", "gs://bucket/runs", "--image", "registry.example/deeplab:1"),
+        *("--pipeline-root", "gs://bucket/runs", "--image", IMAGE),
         *("--set", "tuner.trials=2", "--set", f"tuner.space={space}", "--output", str(tmp_path)),
         *("--set", 'tflite.kinds=["int8"]'),
         runner="kubeflow_runner.py",
@@ -80,7 +82,7 @@ def test_every_step_is_a_container_that_knows_its_place(compiled):
     for executor in executors.values():
         assert set(executor) == {"container"}
         container = executor["container"]
-        assert container["image"] == "registry.example/deeplab:1" and "lifecycle" not in container
+        assert container["image"] == IMAGE and "lifecycle" not in container
         variables = {each["name"]: each["value"] for each in container["env"]}
         assert set(variables) <= {runtime.VARIABLE, run_parameters.VARIABLE}
         place = runtime.Runtime.model_validate_json(variables[runtime.VARIABLE])
@@ -140,24 +142,22 @@ def test_a_renamed_output_of_any_step_is_found_in_all_that_take_it(compiled):
 
 def test_it_says_what_is_to_be_done_next(said):
     following = said.partition("To do next")[2]
-    for part in (
-        "registry.example/deeplab:1",
-        "gs://bucket/runs/data",
-        "python -m pipeline submit",
-    ):
+    for part in (IMAGE, "gs://bucket/runs/data", "python -m pipeline submit"):
         assert part in following
 
 
-def test_a_file_that_the_check_refuses_is_not_written(checkout, tmp_path):
+def test_an_accelerator_that_is_no_resource_is_refused_before_anything_is_written(
+    checkout, tmp_path
+):
     place = tmp_path / "cluster.toml"
     place.write_text(
-        'root = "gs://bucket/runs"\nimage = "registry.example/deeplab:1"\n'
-        "allow_tag = true\n[resources.Trainer]\ngpus = 10000000\n"
+        f'root = "gs://bucket/runs"\nimage = "{IMAGE}"\n'
+        '[resources.Trainer]\ngpus = 1\ngpu_type = "NVIDIA_TESLA_T4"\n'
     )
     output = tmp_path / "output"
     done = checkout.run(
         "--environment", str(place), "--output", str(output), runner="kubeflow_runner.py"
     )
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "accelerator.count: expected how many" in done.stdout
+    assert "expected resources.Trainer.gpu_type to be the name of a resource" in done.stdout
     assert not list(output.glob("*.yaml"))

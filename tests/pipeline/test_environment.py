@@ -9,10 +9,10 @@ from components.storage import paths
 from pipeline import environment, recipes, steps
 from pipeline.environment import Beam, Environment
 from pipeline.inputs import Inputs
-from pipeline.placement import Resources, Volume
+from pipeline.kubeflow import reach
+from pipeline.placement.resources import Resources, SecretVariable, Volume
 
 BELOW_ROOT = ("artifacts", "served", "training_states", "records")
-IMAGE = f"registry.example/deeplab@sha256:{'0a' * 32}"
 PATHS = ("root", *BELOW_ROOT)
 
 
@@ -41,7 +41,8 @@ def test_those_that_ship_can_be_read(name):
 def test_local_and_kubeflow_ship_and_do_what_they_say():
     assert environment.available() == ("kubeflow", "local")
     environment.load("local").require_local()
-    environment.load("kubeflow").require_cluster(None)
+    digest = f"registry.example/deeplab@sha256:{'0a' * 32}"
+    assert reach.sentences(environment.load("kubeflow", image=digest), None) == []
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are():
@@ -216,40 +217,6 @@ def test_other_metadata_is_no_path_to_make_absolute(tmp_path, metadata):
     assert made.made_absolute() == made
 
 
-@pytest.mark.parametrize("field", [*PATHS, "metadata", "data.source"])
-def test_a_cluster_takes_no_relative_path(tmp_path, field):
-    value = "sqlite:near/it" if field == "metadata" else "near/it"
-    given = {"root": "/root", "image": IMAGE}
-    given |= {} if field == "data.source" else {field: value}
-    if field == "root":
-        given |= {name: "/elsewhere" for name in BELOW_ROOT}
-    text = "\n".join(f"{key} = '{text}'" for key, text in given.items())
-    mounted = ("root", "elsewhere", "data")
-    text += "".join(f"\n[volumes.{name}]\npath = '/{name}'\nclaim = 'x'" for name in mounted)
-    made = load(tmp_path, text)
-    with pytest.raises(ConfigError) as caught:
-        made.require_cluster(value if field == "data.source" else "/data")
-    (line,) = str(caught.value).split("\n")
-    assert line.startswith(f"expected {field} to be an absolute path or a bucket's address, ")
-    assert "got near/it; to fix" in line
-
-
-def test_a_cluster_needs_an_image_and_all_that_is_missing_is_named(tmp_path):
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, "root = 'near'").require_cluster("data")
-    lines = str(caught.value).split("\n")
-    assert len(lines) == len(PATHS) + 2
-    assert lines[-1].startswith("expected an image for steps run on other machines; got none")
-
-
-@pytest.mark.parametrize("source", [None, "/data", "gs://bucket/data"])
-def test_a_cluster_takes_absolute_paths_and_addresses_and_schemas_from_here(tmp_path, source):
-    text = f"root = 's3://b'\nserved = '/mnt/served'\nimage = '{IMAGE}'\nschemas = ['own']"
-    for path in ("/mnt", "/data"):
-        text += f"\n[volumes.{path[1:]}]\npath = '{path}'\nclaim = 'x'"
-    load(tmp_path, text).require_cluster(source)
-
-
 def test_options_of_beam_are_those_of_the_step_or_of_all(tmp_path):
     text = """
         root = "/r"
@@ -271,7 +238,7 @@ def test_what_is_no_option_of_beam_is_refused(tmp_path, place):
     assert "expected options of Beam that start with --; got 'runner=FlinkRunner'; to" in message
 
 
-def test_what_a_step_leaves_out_it_has_from_the_default(tmp_path):
+def test_a_step_without_resources_of_its_own_has_the_default(tmp_path):
     made = load(tmp_path, "root = 'x'\n[resources]\ndefault.cpu = 2\nTrainer.gpus = 1")
     assert made.resources_of("Pusher") == Resources(cpu=2)
     assert made.resources_of("Trainer") == Resources(cpu=2, gpus=1)
@@ -295,7 +262,7 @@ CHANGED = {
     "image_pull_policy": "Always",
     "image_pull_secrets": ("registry",),
     "volumes": {"shared": Volume(path="/mnt", claim="shared")},
-    "secret_variables": {"AWS_ACCESS_KEY_ID": "bucket/key"},
+    "secret_variables": {"TOKEN": SecretVariable(key="store/token")},
     "resources": {"Trainer": Resources(gpus=8)},
     "schemas": ("/f",),
     "min_free_disk_gb": 9.0,

@@ -71,13 +71,6 @@ def test_a_secret_in_place_of_a_variable_is_refused_and_not_said(tmp_path, field
     assert "hunter" not in said
 
 
-def test_a_cluster_takes_no_relative_path_of_a_key(tmp_path):
-    place = load(tmp_path, 'private_key = "near"', image="name:tag")
-    with pytest.raises(ConfigError, match=r"expected signing.private_key to be an absolute path"):
-        place.require_cluster("/data")
-    load(tmp_path, 'private_key = "/far"', image="name:tag").require_cluster("/data")
-
-
 def test_the_door_lets_a_key_in_and_nothing_else(tmp_path):
     door.require_signing_key(environment.load("local"))
     keys.make_pair(str(tmp_path / "keys"), None)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from components.errors import ConfigError
 from pipeline.kubeflow.check.compiled import Compiled, Component
 from pipeline.kubeflow.check.faults import Fault, Place, Rule, Verdict, dotted, shown
 
@@ -59,20 +58,16 @@ def check(compiled: Compiled) -> Iterator[Fault]:
         yield from _tasks(component, compiled)
 
 
-def require(name: str, root: str) -> None:
-    """Refuses, before anything is compiled, what would make a file that is not fit.
+def sentences(name: str, root: str) -> list[str]:
+    """What would make a file that is not fit, said before anything is compiled.
 
     Args:
         name: of the pipeline.
         root: below which its steps write.
-
-    Raises:
-        ConfigError: with all faults.
     """
     places = ("pipelineInfo", "name"), ("defaultPipelineRoot",)
-    found = [*name_faults(name, places[0]), *root_faults(root, places[1])]
-    if found:
-        raise ConfigError("\n".join(fault.text({}) for fault in found))
+    found = (*name_faults(name, places[0]), *root_faults(root, places[1]))
+    return [fault.text({}) for fault in found]
 
 
 def name_faults(name: str, place: Place) -> Iterator[Fault]:

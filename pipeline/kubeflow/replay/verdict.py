@@ -16,7 +16,7 @@ _DESTINATION = "pushed_destination"
 
 
 def conclude(replayed: Replayed, console: Console) -> None:
-    """Prints scores, places, times and the verdict.
+    """Prints scores, places, times and the verdict; of a model in a bucket, only where it is.
 
     Args:
         replayed: without a failure, with an Evaluator and a Pusher.
@@ -30,7 +30,17 @@ def conclude(replayed: Replayed, console: Console) -> None:
         for number, each in enumerate(replayed.ended, 1)
     }
     pushed = found["Pusher"].outputs["pushed_model"][0].properties
-    summary.conclude(console, found, "", os.path.dirname(pushed.get(_DESTINATION, "")))
+    destination = pushed.get(_DESTINATION, "")
+    if destination and not os.path.isdir(destination):
+        # A bucket: the steps were let in, and this process may not be.
+        console.print(
+            f"Verdict      blessed, proven to serve and pushed to {destination}, which a replay "
+            "does not look at",
+            soft_wrap=True,
+            highlight=False,
+        )
+        return
+    summary.conclude(console, found, "", os.path.dirname(destination))
 
 
 def _step(number: int, ended: Ended, store: Store) -> runs.Step:
