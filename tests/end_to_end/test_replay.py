@@ -153,3 +153,15 @@ def test_a_refusal_by_the_gate_ends_with_its_exit_code_and_voids_few_steps(repla
     ran = {step for step, state in states(done.stdout).items() if state == "done"}
     assert ran == {"Sources", "Evaluator", "Report", "Pusher"}
     assert len(versions.versions(str(folder / "volume/serving/deeplab"))) == 1
+
+
+def test_a_longer_training_repeats_what_it_changes_and_is_only_judged(replay, folder):
+    done = replay(training_steps=4, push_enabled="false")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not pushed, for push.enabled is false" in done.stdout
+    ran = {step for step, state in states(done.stdout).items() if state == "done"}
+    judged = {"Evaluator", "Report", "ServingCheck", "Pusher"}
+    # It is measured up to the model that is served now. InitialWeights only asks whether there are
+    # any steps.
+    assert ran == {"Sources", "Baseline", "DriftGate", "Trainer", *judged}
+    assert len(versions.versions(str(folder / "volume/serving/deeplab"))) == 1

@@ -79,7 +79,7 @@ class Run(pydantic.BaseModel, frozen=True, extra="forbid"):
         changed = {}
         for name, value in given.items():
             new, old = known[name].read(value), known[name].read(known[name].value)
-            if json.dumps(new) != json.dumps(old):
+            if _text(new) != _text(old):
                 changed[known[name].path] = new
         faults = _unreachable(changed)
         try:
@@ -97,6 +97,11 @@ class Run(pydantic.BaseModel, frozen=True, extra="forbid"):
         except ValueError as error:
             raise _other_version(error) from error
         return override(recipe, [*self.assignments, *assignments])
+
+
+def _text(value: Any) -> str:
+    """By which values are compared: true is not 1, and Kubeflow sorts the keys of objects."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _unreachable(changed: Mapping[str, Any]) -> list[str]:

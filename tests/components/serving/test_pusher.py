@@ -228,6 +228,17 @@ def test_what_the_policy_does_not_keep_goes(push, folder):
     assert push(kept, made_from="d") == last | {"is_new": 0}
 
 
+def test_what_is_not_to_be_pushed_is_not_and_no_rollback_is_in_its_way(push, folder):
+    judged = PLAIN.replace(enabled=False)
+    assert push(judged)["pushed"] == 0 and versions.numbered(folder) == []
+    first = push(made_from="a")
+    push(made_from="b")
+    succession.roll_back(folder, succession.find(folder, os.path.basename(first["destination"])))
+    before = versions.numbered(folder)
+    assert push(judged, made_from="b")["pushed"] == 0
+    assert versions.numbered(folder) == before
+
+
 def test_what_is_not_blessed_is_not_pushed(push, folder, inputs):
     inputs["infra_blessing"].set_int_custom_property("blessed", 0)
     paths.remove_file(f"{inputs['infra_blessing'].uri}/INFRA_BLESSED")
