@@ -1,8 +1,8 @@
 """Check a compiled file: is it fit for Kubeflow Pipelines? All faults, each with its place.
 
 Refuses what Kubeflow refuses at the upload, when it compiles a run and while it runs, and what it
-takes and then breaks on or ignores; see docs/kubeflow-check.md. Neither Kubeflow nor TFX is needed, and
-nothing is run.
+takes and then breaks on or ignores; see docs/kubeflow-check.md. Neither Kubeflow nor TFX is needed,
+and nothing is run.
 """
 
 import argparse

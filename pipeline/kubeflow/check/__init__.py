@@ -1,8 +1,8 @@
 """Judges a compiled file before Kubeflow does, and more strictly: all faults, each with its place.
 
 What Kubeflow refuses is refused here, and what it takes and then breaks on or ignores as well; see
-docs/kubeflow-check.md. To add a rule, write it beside those of its topic; to add a topic, put its `check`
-into `CHECKS`.
+docs/kubeflow-check.md. To add a rule, write it beside those of its topic; to add a topic, put its
+`check` into `CHECKS`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
