@@ -35,9 +35,11 @@ $(VENV)/.ready: requirements.lock
 	$(BIN)/uv pip sync -q --compile-bytecode --python $(BIN)/python requirements.lock
 	touch $@
 
-lock:  ## writes requirements.lock anew; needs uv on the path
+lock:  ## writes requirements.lock and that of the GPU image anew; needs uv on the path
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  -c constraints.in requirements.in -o requirements.lock
+	uv pip compile -q --python-version 3.11 --python-platform linux --generate-hashes \
+	  -c requirements.lock deploy/images/gpu.in -o deploy/images/gpu.lock
 
 clean:
 	rm -rf $(VENV) output data

@@ -135,6 +135,13 @@ class PatientMetadataStore(metadata_store.MetadataStore):
             request.CopyFrom(plain)
             _replace(request, "\\", _BACKSLASH)
         super()._call_method(method_name, request, response)
+        if method_name == "GetArtifactsByID":
+            # TFX pairs them with the events that it has the numbers from, and databases on servers
+            # give them in any order: outputs of a cached step got each other's names.
+            known = {artifact.id: artifact for artifact in response.artifacts}
+            ordered = [known[number] for number in request.artifact_ids if number in known]
+            del response.artifacts[:]
+            response.artifacts.extend(ordered)
         if is_postgresql and _BACKSLASH.encode() in response.SerializeToString():
             _replace(response, _BACKSLASH, "\\")
 

@@ -102,7 +102,7 @@ def opened(uri: str, variable: str = "") -> metadata_store.MetadataStore:
         except (RuntimeError, errors.StatusError) as error:
             said = " ".join(f"{errors_said()} {error}".split())
         # Of two that make the tables of a new database at once, one fails.
-        if not re.search("already exists|duplicate key", said):
+        if not re.search("already exists|duplicate key|concurrent connection", said):
             break
         time.sleep(random.uniform(0.1, 1))
     raise ConfigError(

@@ -33,6 +33,14 @@ def test_a_run_is_read_back_from_a_server(store):
     assert {step.state for step in runs.all_steps(store)} >= {"complete"}
 
 
+def test_artifacts_come_in_the_order_in_which_they_are_asked_for(store):
+    known = [artifact.id for artifact in store.get_artifacts()]
+    for seed in range(9):
+        random.Random(seed).shuffle(known)
+        asked = [*known[:5], 10**9, *known[5:]]
+        assert [artifact.id for artifact in store.get_artifacts_by_id(asked)] == known
+
+
 def test_a_copy_there_and_back_is_equal(server, tmp_path):
     first = stores.opened(f"sqlite:{tmp_path / 'first'}")
     filled(first, random.Random(2), executions=60)
