@@ -7,6 +7,7 @@ by the step itself.
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -200,15 +201,13 @@ def _fetched(path: str, max_bytes: int, cache: Path) -> str:
             "initial_weights.max_bytes"
         )
     folder = cache / f"{_hash(path)}-{_hash_of_states(files)}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        if not folder.exists():
-            part = paths.beside(folder, ".part")
-            paths.remove_tree(os.fspath(part))  # what a killed process left
-            part.mkdir()
-            for file in files:
-                paths.copy_file(file, os.fspath(part / os.path.basename(file)))
-            os.replace(part, folder)
+
+    def fetch(part: Path) -> None:
+        part.mkdir()
+        for file in files:
+            paths.copy_file(file, os.fspath(part / os.path.basename(file)))
+
+    _keep(folder, fetch)
     return os.fspath(folder / name)
 
 
@@ -217,14 +216,19 @@ def _here(path: str, identity: str, cache: Path) -> str:
     if not path.startswith(("s3://", "minio://")):
         return path
     folder = cache / f"exported-{_hash(f'{path} {identity}')}"
-    cache.mkdir(parents=True, exist_ok=True)
+    _keep(folder, lambda part: paths.copy_tree(path, os.fspath(part)))
+    return os.fspath(folder)
+
+
+def _keep(folder: Path, fetch: Callable[[Path], None]) -> None:
+    """Makes a folder of the cache, whole or not at all, unless it is there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         if not folder.exists():
             part = paths.beside(folder, ".part")
             paths.remove_tree(os.fspath(part))  # what a killed process left
-            paths.copy_tree(path, os.fspath(part))
+            fetch(part)
             os.replace(part, folder)
-    return os.fspath(folder)
 
 
 def _remote_files(path: str) -> tuple[list[str], str]:
