@@ -215,7 +215,7 @@ def _here(path: str, identity: str, cache: Path) -> str:
     """An exported model as TensorFlow can read it: a copy of one in a store of S3."""
     if not path.startswith(("s3://", "minio://")):
         return path
-    folder = cache / f"exported-{_hash(f'{path} {identity}')}"
+    folder = cache / f"exported-{_hash(f'{path} {identity}')}" / os.path.basename(path)
     _keep(folder, lambda part: paths.copy_tree(path, os.fspath(part)))
     return os.fspath(folder)
 

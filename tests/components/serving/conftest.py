@@ -110,3 +110,11 @@ def evaluated(exported_model, examples, tmp_path_factory) -> str:
             )
         )
     return folder
+
+
+@pytest.fixture(params=["ram://", "minio://"])
+def store(request):
+    """A store of TensorFlow's, and one that speaks S3: what their addresses begin with."""
+    if request.param == "ram://":
+        return request.param
+    return f"{request.param}{request.getfixturevalue('s3_bucket')}/"

@@ -109,8 +109,8 @@ def test_a_file_written_whole_is_on_the_disk_before_it_has_its_name(tmp_path, mo
 # === Many at once ===
 
 
-def test_pushes_to_a_store_at_once_all_arrive_each_whole_with_a_number_of_its_own(tmp_path):
-    folder = f"ram://at-once/{uuid.uuid4().hex}/deeplab"
+def test_pushes_to_a_store_at_once_all_arrive_each_whole_with_a_number_of_its_own(tmp_path, store):
+    folder = f"{store}at-once/{uuid.uuid4().hex}/deeplab"
     models = [make_model(tmp_path / str(i), "sample", b"%d" % i) for i in range(8)]
     pushed: list[str] = []
     threads = [threading.Thread(target=lambda m=m: pushed.append(push(m, folder))) for m in models]
@@ -126,9 +126,11 @@ def test_pushes_to_a_store_at_once_all_arrive_each_whole_with_a_number_of_its_ow
     assert sorted(paths.list_folder(folder)) == sorted(map(os.path.basename, pushed))
 
 
-def test_a_push_to_a_store_that_another_overtakes_is_whole_and_below_it(tmp_path, monkeypatch):
+def test_a_push_to_a_store_that_another_overtakes_is_whole_and_below_it(
+    tmp_path, monkeypatch, store
+):
     """While the first writes, the second comes and ends."""
-    folder = f"ram://overtaken/{uuid.uuid4().hex}/deeplab"
+    folder = f"{store}overtaken/{uuid.uuid4().hex}/deeplab"
     first, second = (make_model(tmp_path / name, "sample", name.encode()) for name in "ab")
     copy_tree, pushed = paths.copy_tree, []
 
@@ -143,12 +145,12 @@ def test_a_push_to_a_store_that_another_overtakes_is_whole_and_below_it(tmp_path
     assert versions.versions(folder) == [pushed[0], version]
     assert versions.content(version) == versions.content(first)
     assert all(verification.examine(each, None).faults == () for each in (version, pushed[0]))
-    with pytest.raises(PipelineError, match=r"got ram://.*to fix, push it again"):
+    with pytest.raises(PipelineError, match=rf"got {store}.*to fix, push it again"):
         succession.require_served(version, folder)
 
 
-def test_a_claim_that_a_killed_push_left_keeps_nobody_from_pushing(model):
-    folder = f"ram://left/{uuid.uuid4().hex}/deeplab"
+def test_a_claim_that_a_killed_push_left_keeps_nobody_from_pushing(model, store):
+    folder = f"{store}left/{uuid.uuid4().hex}/deeplab"
     paths.make_folder(folder)
     first = int(os.path.basename(push(model, folder)))
     for number in range(first, first + 40):
@@ -161,8 +163,8 @@ def test_a_claim_that_a_killed_push_left_keeps_nobody_from_pushing(model):
     assert versions.versions(folder)[0] == version
 
 
-def test_a_number_beyond_the_last_one_is_not_claimed(model):
-    folder = f"ram://last/{uuid.uuid4().hex}/deeplab"
+def test_a_number_beyond_the_last_one_is_not_claimed(model, store):
+    folder = f"{store}last/{uuid.uuid4().hex}/deeplab"
     paths.make_folder(f"{folder}/{versions.HIGHEST - 1}")
     paths.write_bytes(f"{folder}/{versions.HIGHEST - 1}/saved_model.pb", b"")
     assert push(model, folder).endswith(f"/{versions.HIGHEST}")
@@ -174,8 +176,8 @@ def test_a_number_beyond_the_last_one_is_not_claimed(model):
 
 
 @pytest.mark.parametrize("place", ["here", "store"])
-def test_a_copy_is_signed_anew_under_its_own_number(model, folder, signing, tmp_path, place):
-    folder = folder if place == "here" else f"ram://signed/{uuid.uuid4().hex}/deeplab"
+def test_a_copy_is_signed_anew_under_its_own_number(model, folder, signing, tmp_path, place, store):
+    folder = folder if place == "here" else f"{store}signed/{uuid.uuid4().hex}/deeplab"
     verifier = signer.own(signing)
     first = pushing.push(model, folder, {}, provenance(), data={}, signing=signing)
     push(make_model(tmp_path / "other", "sample", b"other"), folder, "cd")
@@ -208,9 +210,9 @@ def test_nothing_is_signed_that_was_changed_or_is_anothers(model, folder, signin
     assert versions.versions(folder) == before
 
 
-def test_a_key_that_is_gone_by_then_leaves_no_version(model, folder, signing):
+def test_a_key_that_is_gone_by_then_leaves_no_version(model, folder, signing, store):
     os.remove(signing.private_key)
-    for place in (folder, f"ram://keyless/{uuid.uuid4().hex}/deeplab"):
+    for place in (folder, f"{store}keyless/{uuid.uuid4().hex}/deeplab"):
         with pytest.raises(ConfigError, match="expected a private key"):
             pushing.push(model, place, {}, provenance(), signing=signing)
         assert versions.numbered(place) == [] and paths.list_folder(place) == []

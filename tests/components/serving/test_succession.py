@@ -177,8 +177,8 @@ def test_by_a_configuration_of_somebody_else_it_is_not_served(pushed, folder):
         served(b, folder)
 
 
-def test_in_a_store_it_is_the_same(pushed, model):
-    store = "ram://rollback/deeplab"
+def test_in_a_store_it_is_the_same(pushed, model, store):
+    store = f"{store}rollback/deeplab"
     a, b = (push(model(letter), store, letter.lower()) for letter in "AB")
     copy = back(store)
     assert versions.versions(store) == [copy, b, a]

@@ -76,9 +76,9 @@ def test_what_a_killed_push_left_is_no_version_and_goes_with_the_next(model, fol
     assert os.listdir(folder) == [os.path.basename(version)]
 
 
-def test_a_store_gets_the_graph_last(model, folder):
+def test_a_store_gets_the_graph_last(model, folder, store):
     """Such a store has no renaming; without its graph a folder is no version."""
-    remote = "ram://served/deeplab"
+    remote = f"{store}served/deeplab"
     version = push(model, remote)
     assert versions.versions(remote) == [version]
     assert versions.read_provenance(version).made_from == "ab"
@@ -184,11 +184,11 @@ def test_a_version_that_was_changed_is_not_what_was_pushed(model, folder, tmp_pa
         succession.require_served(version, folder, pushed)
 
 
-def test_what_pushing_adds_is_no_part_of_the_model(model, folder):
+def test_what_pushing_adds_is_no_part_of_the_model(model, folder, store):
     version = push(model, folder)
     assert versions.content(version) == versions.content(model)
     assert versions.is_unharmed(version)
-    remote = push(model, "ram://content/deeplab")
+    remote = push(model, f"{store}content/deeplab")
     assert versions.content(remote) == versions.content(model)
 
 
@@ -203,8 +203,8 @@ def test_what_older_code_pushed_is_unharmed_as_far_as_one_can_tell(model, folder
 
 @pytest.mark.parametrize("place", ["here", "store"])
 @pytest.mark.parametrize("keep", [1, 2, 3, 7])
-def test_so_many_of_the_newest_stay_and_what_is_needed(model, folder, place, keep):
-    folder = f"ram://kept-{keep}/deeplab" if place == "store" else folder
+def test_so_many_of_the_newest_stay_and_what_is_needed(model, folder, place, keep, store):
+    folder = f"{store}kept-{keep}/deeplab" if place == "store" else folder
     pushed = [push(model, folder) for _ in range(5)][::-1]
     needed = os.path.basename(pushed[3])
     gone = pushing.remove_older(folder, keep, {needed, "999"})
