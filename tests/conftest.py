@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,8 @@ def s3_bucket(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    # What it holds is the process', not the server's.
+    urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()
     boto3.client("s3").create_bucket(Bucket="bucket")
     yield "bucket"
     server.stop()

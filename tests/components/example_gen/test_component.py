@@ -11,10 +11,12 @@ from tfx.components.example_gen.import_example_gen.executor import Executor
 from tfx.proto import example_gen_pb2
 from tfx.utils.proto_utils import proto_to_json
 
+from components.dataset import source
 from components.dataset.records import FILENAME, Record, write_records
 from components.errors import DataError
 from components.example_gen.component import ImportExampleGen
 from components.runtime import Runtime
+from components.storage import paths
 
 COUNTS = {"train": 7, "val": 3}
 PATTERNS = {"train": "train-*", "val": "val-*"}
@@ -169,3 +171,21 @@ def test_a_folder_that_could_be_taken_for_a_span_is_an_error(tmp_path):
         write(tmp_path / "in" / name)
     with pytest.raises(DataError, match="got span-02 beside them"):
         ingest(tmp_path / "in", tmp_path / "out")
+
+
+@pytest.mark.parametrize("scheme", ["s3", "minio"])
+def test_spans_in_a_store_that_speaks_s3_are_ingested_as_those_here(tmp_path, s3_bucket, scheme):
+    for number in (1, 2, 3):
+        write(tmp_path / "spans" / f"span-{number}", f"{number}-")
+    there = f"{scheme}://{s3_bucket}/delivered data"
+    paths.copy_tree(str(tmp_path / "spans"), there)
+    here = ingest(tmp_path / "spans", tmp_path / "here", window=2)
+    examples = ingest(there, tmp_path / "there", window=2)
+    for split in COUNTS:
+        assert names(read(examples, split)) == names(read(here, split))
+    before = source.state(there, PATTERNS, 2)
+    assert before == source.state(there, PATTERNS, 2) != source.state(there, PATTERNS, 3)
+    paths.copy_tree(str(tmp_path / "spans" / "span-1"), f"{there}/span-4")
+    assert source.state(there, PATTERNS, 2) != before
+    with pytest.raises(DataError, match=r"of the train split matching other-\* in"):
+        source.state(there, {**PATTERNS, "train": "other-*"}, 2)
