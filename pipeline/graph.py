@@ -57,6 +57,7 @@ def create_pipeline(
     description = schemas.to_json(dataset)
     patterns = json.dumps({TRAIN: config.data.train_pattern, VAL: config.data.val_pattern})
     weights = config.initial_weights.model_dump_json()
+    seen = inputs.seen(config, baseline)
     looked = Sources(
         folder=inputs.records,
         patterns=patterns,
@@ -65,10 +66,12 @@ def create_pipeline(
         name=config.name,
         recipe=inputs.recipe(config),
         push=int(config.push.enabled),
-        seen=inputs.seen(baseline),
+        seen="" if seen is None else json.dumps(seen),
         source_fingerprint=source_fingerprint("components.sources"),
     )
-    found = {key: channel.future()[0].value for key, channel in looked.outputs.items()}
+    # As artifacts they would void what takes them when any of them changes: TFX's local runner
+    # knows them by their numbers, Kubeflow by their values.
+    found = seen or {key: channel.future()[0].value for key, channel in looked.outputs.items()}
     served = Baseline(
         name=config.name,
         version=found["baseline"],
@@ -98,7 +101,8 @@ def create_pipeline(
         text=inputs.schema, source_fingerprint=source_fingerprint("components.schema_gen")
     )
     # What is wrong with the run is found before anything is made.
-    schema_gen.add_upstream_node(looked)
+    for step in (served, initial_weights, example_gen, schema_gen):
+        step.add_upstream_node(looked)
     schema = schema_gen.outputs["schema"]
     statistics_gen = StatisticsGen(examples=examples, schema=schema)
     example_validator = tfx.components.ExampleValidator(
@@ -202,6 +206,7 @@ def create_pipeline(
         source_fingerprint=source_fingerprint("components.serving.pusher"),
         **for_phones,
     )
+    pusher.add_upstream_node(looked)
     return tfx.dsl.Pipeline(
         pipeline_name=config.pipeline_name,
         pipeline_root=pipeline_root,

@@ -45,17 +45,22 @@ class Inputs:
             parts += [config.tuner.model_dump_json(), source_fingerprint("components.tuner")]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
-    def seen(self, baseline: str | None) -> str:
-        """What the runner has looked at, for `Sources`, as JSON; empty where it has not.
+    def seen(self, config: PipelineConfig, baseline: str | None) -> dict[str, str] | None:
+        """What the runner has looked at, in place of `Sources`; None where it has not.
 
         Args:
+            config: of the run.
             baseline: number of the version to measure up to, empty for none; None where the runner
                 does not see what is served.
         """
         if baseline is None:
-            return ""
-        found = {"records_state": self.records_digest, "weights_state": self.weights_digest}
-        return json.dumps({**found, "baseline": baseline})
+            return None
+        return {
+            "records_state": self.records_digest,
+            "weights_state": self.weights_digest,
+            "made_from": self.made_from(config),
+            "baseline": baseline,
+        }
 
     def origin(self, config: PipelineConfig) -> str:
         """What `recipe` is a hash of, and the code that judged, for the attestation; JSON.

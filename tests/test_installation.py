@@ -137,7 +137,7 @@ def test_the_wheel_has_the_command(wheel):
 COMMANDS = [
     ["-m", "local_runner", "--dry-run"],
     ["-m", "pipeline", "doctor"],
-    ["-m", "kubeflow_runner", "--dry-run"],
+    ["-m", "kubeflow_runner", "--dry-run", "--image", "deeplab:1", "--allow-tag"],
     ["-m", "components.dataset", "build", "--help"],
 ]
 """After `python`; each ends well and writes nothing outside the current folder."""
