@@ -173,6 +173,7 @@ def test_a_folder_that_could_be_taken_for_a_span_is_an_error(tmp_path):
         ingest(tmp_path / "in", tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["s3", "minio"])
 def test_spans_in_a_store_that_speaks_s3_are_ingested_as_those_here(tmp_path, s3_bucket, scheme):
     for number in (1, 2, 3):

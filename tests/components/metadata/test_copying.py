@@ -108,6 +108,7 @@ def test_the_command_copies_a_file_and_refuses_to_overwrite_one(tmp_path):
     assert again.returncode == 2 and "expected no file at" in again.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("uris", "wrong"),
     [

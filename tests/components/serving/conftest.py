@@ -112,7 +112,7 @@ def evaluated(exported_model, examples, tmp_path_factory) -> str:
     return folder
 
 
-@pytest.fixture(params=["ram://", "minio://"])
+@pytest.fixture(params=["ram://", pytest.param("minio://", marks=pytest.mark.slow)])
 def store(request):
     """A store of TensorFlow's, and one that speaks S3: what their addresses begin with."""
     if request.param == "ram://":

@@ -10,7 +10,7 @@ from components.storage import paths
 from tests.conftest import REPOSITORY
 
 
-@pytest.fixture(params=["local", "remote", "s3", "minio"])
+@pytest.fixture(params=["local", "remote", "s3", pytest.param("minio", marks=pytest.mark.slow)])
 def root(request, tmp_path):
     if request.param == "local":
         return str(tmp_path)

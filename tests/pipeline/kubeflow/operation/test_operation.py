@@ -14,6 +14,8 @@ from tests.conftest import REPOSITORY
 from tests.pipeline.kubeflow import small_pipeline
 from tests.pipeline.kubeflow.operation.fake_api import FakeApi
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "very-secret-token"
 
 
